@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buf.h: a growable byte buffer, born with a ceiling.
+ *
+ *   (1) len <= cap <= limit, always.
+ *   (2) A failed append changes nothing but `err`, which is sticky: a writer may append
+ *       many times and look once at the end.
+ *
+ * A buffer belongs to one thread at a time.
+ */
+#ifndef WEFT_CORE_BUF_H
+#define WEFT_CORE_BUF_H
+
+#include "core/slice.h"
+
+struct weft_buf {
+    uint8_t *data;
+    size_t len, cap, limit;
+    int err; /* 0, WEFT_ERR_TOO_LARGE or UV_ENOMEM; sticky until reset */
+};
+
+void weft_buf_init(struct weft_buf *b, size_t limit);
+void weft_buf_release(struct weft_buf *b); /* accepts a zeroed buffer */
+
+/* Empties the buffer and clears the error; keeps the memory. */
+void weft_buf_reset(struct weft_buf *b);
+
+/* Room for `extra` more bytes behind len: a pointer to it, or NULL with `err` set. */
+uint8_t *weft_buf_reserve(struct weft_buf *b, size_t extra);
+
+void weft_buf_append(struct weft_buf *b, const void *data, size_t len);
+void weft_buf_append_str(struct weft_buf *b, const char *text);
+void weft_buf_append_byte(struct weft_buf *b, uint8_t byte);
+void weft_buf_printf(struct weft_buf *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static inline struct weft_slice weft_buf_slice(const struct weft_buf *b)
+{
+    return weft_slice_of(b->data, b->len);
+}
+
+#endif

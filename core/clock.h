@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock.h: the two clocks, in nanoseconds. Logic takes the time as a parameter; only the
+ * edges (loops, lanes, main) read a clock. Any thread. */
+#ifndef WEFT_CORE_CLOCK_H
+#define WEFT_CORE_CLOCK_H
+
+#include <stdint.h>
+
+/* Nanoseconds since the Unix epoch; may step. For timestamps that people see. */
+uint64_t weft_clock_wall_ns(void);
+
+/* Nanoseconds since some fixed point; never steps back. For timers and durations. */
+uint64_t weft_clock_mono_ns(void);
+
+static inline uint64_t weft_clock_mono_ms(void)
+{
+    return weft_clock_mono_ns() / 1000000;
+}
+
+#endif

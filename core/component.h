@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* component.h: what receivers, processors and exporters are, and the contract of each slot.
+ *
+ * A component is a constant type and an instance. The type says how big the instance is; the agent allocates
+ * and zeroes it, fills its options from the configuration, sets the embedded base (always the first member), and frees
+ * it after stop. Components include core/ and nothing else; they never include each other.
+ */
+#ifndef WEFT_CORE_COMPONENT_H
+#define WEFT_CORE_COMPONENT_H
+
+#include "core/arena.h"
+#include "core/journal.h"
+#include "core/log.h"
+#include "core/option.h"
+
+#include <uv.h>
+
+/* ---- receivers: their protocol in, OTLP bytes out ---- */
+
+/* Why items were refused or could not be read. Each is a value of the label `reason`. */
+#define WEFT_REFUSAL_MAP(X)                                                          \
+    X(FULL,        "journal_full")   /* told the client to try again */               \
+    X(MEMORY,      "memory_limit")   /* told the client to try again */               \
+    X(DRAINING,    "shutting_down")  /* told the client to try again */               \
+    X(TOO_LARGE,   "too_large")      /* told the client not to try again */           \
+    X(MALFORMED,   "malformed")      /* the same */                                   \
+    X(UNSUPPORTED, "unsupported")    /* the same: media type, encoding, path */       \
+    X(TIMEOUT,     "timeout")        /* the peer was too slow */
+
+enum weft_refusal {
+#define X(name, text) WEFT_REFUSAL_##name,
+    WEFT_REFUSAL_MAP(X)
+#undef X
+    WEFT_REFUSALS
+};
+
+/* Where a receiver delivers one signal; the pipeline implements it. Called on the receiver's loop. */
+struct weft_sink {
+    /* Runs the processors and appends. *record's payload is borrowed for the call; n_items must be set
+     * (weft_otlp_count). Times may be 0: the sink then reads the clocks.
+     *   0                   committed to the journal; now the receiver may say yes to its client
+     *   WEFT_ERR_FULL       nothing was taken; say 429 / UNAVAILABLE, or stop reading for a while
+     *   WEFT_ERR_LIMIT      the same, because of memory_limit
+     *   WEFT_ERR_DRAINING   the same, because of shutdown
+     *   WEFT_ERR_TOO_LARGE  it can never fit; say 413
+     *   WEFT_ERR_MALFORMED  a processor could not read it
+     * Counts accepted items on 0 and refused items on every error; the receiver must not count again. */
+    int (*commit)(struct weft_sink *sink, struct weft_record *record);
+    /* Counts what never got as far as commit. `items` may be 0 when it is not known how many. */
+    void (*refuse)(struct weft_sink *sink, enum weft_refusal reason, uint64_t items);
+};
+
+struct weft_receiver_type;
+
+struct weft_receiver {
+    const struct weft_receiver_type *type;
+    const char *id;                        /* "otlp/internal", for logs and metrics */
+    const struct weft_log *log;
+    uv_loop_t *loop;                       /* the only thread that calls us */
+    unsigned loop_index, n_loops;          /* which of the instances this is */
+    uint64_t memory_limit;                 /* bytes this instance may hold in buffers of its own */
+    struct weft_sink *sinks[WEFT_SIGNALS]; /* NULL: no pipeline wants that signal from us */
+};
+
+struct weft_receiver_type {
+    const char *name;
+    const char *summary;                   /* one line for `weft components` */
+    size_t size;                           /* of the struct that embeds weft_receiver first */
+    unsigned signals;                      /* 1u << WEFT_TRACES | ... that it can give */
+    bool single;                           /* one instance on one loop (files), not one a loop (sockets) */
+    const struct weft_option *options;
+    /* Checks what the table cannot; reports into `problems`. Called without a loop (weft check). NULL: nothing to check. */
+    int (*check)(struct weft_receiver *self, const struct weft_node *map, struct weft_problems *problems);
+    /* Opens sockets or files on self->loop; called on that loop's thread before it runs. 0 or a negative code after
+     * one log line saying what failed. With reuse_port all instances of a receiver bind the same address. */
+    int (*start)(struct weft_receiver *self);
+    /* Takes no new work (close listeners, send GOAWAY); requests in hand may finish. On the loop. */
+    void (*quiesce)(struct weft_receiver *self);
+    /* Closes every handle; the loop runs on until they are closed. Idempotent; accepts a half-started self. */
+    void (*stop)(struct weft_receiver *self);
+};
+
+/* ---- processors: plain functions; a pipeline is a loop over them ---- */
+struct weft_processor_type;
+
+struct weft_processor {
+    const struct weft_processor_type *type;
+    const char *id;
+    const struct weft_log *log;
+    /* Counters of the processor, read by the agent from other threads: relaxed atomics. */
+    _Atomic uint64_t *counters;            /* type->n_counters of them, by signal: [counter * WEFT_SIGNALS + signal] */
+};
+
+struct weft_processor_type {
+    const char *name;
+    const char *summary;
+    size_t size;
+    unsigned signals;
+    const struct weft_option *options;
+    int (*check)(struct weft_processor *self, const struct weft_node *map, struct weft_problems *problems);
+    int (*start)(struct weft_processor *self);  /* NULL: nothing to prepare */
+    void (*stop)(struct weft_processor *self);
+    /* 1: keep. 0: drop the record (the caller counts it). < 0: an error of core/err.h. To change the data, build
+     * new bytes in `scratch` and point record->payload at them; scratch lives until the commit is over. One instance serves
+     * all ingest loops of its pipeline at once: what it changes of itself must be atomic. */
+    int (*process)(struct weft_processor *self, struct weft_record *record, struct weft_arena *scratch);
+    /* Names of self metrics the processor counts, without the prefix weft_ and the suffix _total; see counters. The labels
+     * are `processor`, `signal` and the one given here. */
+    const struct weft_counter { const char *name, *label, *value, *help; } *counter_rows;
+    size_t n_counters;
+};
+
+/* ---- exporters: records in, requests out, on the exporter's own lane ---- */
+
+/* What one item of a batch has come to. */
+enum weft_item_state { WEFT_ITEM_WAITING = 0, WEFT_ITEM_SENT, WEFT_ITEM_REJECTED, WEFT_ITEM_DROPPED };
+
+/* Records of one signal that one request should hold: read by the lane from one cursor. The exporter borrows it from
+ * send until done. After a RETRY the lane sends the same batch again; items that are no longer WAITING
+ * must then be left out. */
+struct weft_batch {
+    enum weft_signal signal;
+    const char *pipeline;
+    uint64_t journal_id;         /* with sequence and item index: a stable id of each item */
+    struct weft_record *records;
+    size_t n_records;
+    uint64_t n_items, n_bytes;
+    unsigned attempt;            /* 0 for the first */
+    uint8_t *item_state;         /* one enum weft_item_state an item, in order over all records */
+    uint64_t sent_bytes;         /* exporter: bytes that went over the wire, for the metric */
+    void *exporter_data;         /* exporter's own, per batch; NULL on the first attempt; freed by the exporter before a final done */
+};
+
+enum weft_outcome {
+    WEFT_SENT,     /* all items that were WAITING are sent now */
+    WEFT_RETRY,    /* items still WAITING must be sent again */
+    WEFT_REJECTED, /* all items that are WAITING are refused for good */
+};
+
+struct weft_lane; /* the agent's; opaque here */
+struct weft_exporter_type;
+
+struct weft_exporter {
+    const struct weft_exporter_type *type;
+    const char *id;
+    const struct weft_log *log;
+    uv_loop_t *loop;
+    struct weft_lane *lane;
+    const struct weft_exporter_host *host;
+    uint64_t memory_limit;       /* bytes this exporter may hold in buffers of its own */
+};
+
+/* What the lane does for its exporter; all on the lane's thread. */
+struct weft_exporter_host {
+    /* Ends one send, exactly once each, now or later. `reason`: a short stable word for metrics ("sent", "timeout",
+     * "connection", "http_503", "mapping") and `detail` free text for the log; both may be NULL when SENT.
+     * `retry_after_ms`: what the server asked for, 0 for nothing. */
+    void (*done)(struct weft_exporter *self, struct weft_batch *batch, enum weft_outcome outcome,
+                 const char *reason, const char *detail, uint64_t retry_after_ms);
+    /* Items [first, first + n) of the batch are refused for good by the back end, with its words. Marks them
+     * REJECTED, counts and dead-letters them. Before done. */
+    void (*reject)(struct weft_exporter *self, struct weft_batch *batch, uint64_t first, uint64_t n,
+                   const char *reason, const char *detail);
+    /* The exporter itself leaves items out (a delta metric that cannot be told as a counter): marks them
+     * DROPPED, counts them by reason. Before done. */
+    void (*drop)(struct weft_exporter *self, struct weft_batch *batch, uint64_t first, uint64_t n, const char *reason);
+};
+
+struct weft_exporter_type {
+    const char *name;
+    const char *summary;
+    size_t size;
+    unsigned signals;
+    const struct weft_option *options;
+    uint64_t batch_items, batch_bytes;   /* what one request should hold at most; 0: the lane's defaults */
+    unsigned concurrency;                /* batches in flight at once; 0 means 1 */
+    bool local;                          /* keeps no remote back end: no breaker, no backoff (prometheus, debug) */
+    int (*check)(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems);
+    int (*start)(struct weft_exporter *self);
+    /* Begins to send a batch; ends with host->done. */
+    void (*send)(struct weft_exporter *self, struct weft_batch *batch);
+    /* Closes every handle; batches still out are ended with RETRY. Idempotent; accepts a half-started self. */
+    void (*stop)(struct weft_exporter *self);
+};
+
+/* Options that every exporter has in common with the Collector's exporterhelper are the lane's: retry_on_failure.*,
+ * circuit_breaker.*, sending_queue.* (the journal stands in for it). An exporter's own table does not list them; it does
+ * list `timeout` when it makes requests. */
+
+#endif

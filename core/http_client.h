@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_client.h: HTTP requests from inside a libuv loop; libcurl's multi interface behind one seam.
+ *
+ * One client belongs to one loop (an exporter's lane). Connections are kept; easy handles are reused. HTTP/2 with
+ * prior knowledge serves gRPC.
+ *
+ *   (1) A call's done callback runs exactly once, on the loop, never from inside weft_http_call.
+ *   (2) The body slices of a call stay the caller's and must live until done.
+ *   (3) An answer's body is kept up to response_limit bytes; the rest is read and thrown away.
+ */
+#ifndef WEFT_CORE_HTTP_CLIENT_H
+#define WEFT_CORE_HTTP_CLIENT_H
+
+#include "core/buf.h"
+#include "core/slice.h"
+
+#include <uv.h>
+
+struct weft_http_client;
+
+struct weft_http_client_options {
+    unsigned max_connections;         /* per client */
+    bool http2;                       /* HTTP/2 only: prior knowledge on http://, ALPN on https:// */
+    bool insecure_skip_verify;
+    const char *ca_file, *cert_file, *key_file, *server_name_override; /* NULL: the system's defaults */
+    const char *user_agent;
+};
+
+struct weft_http_result {
+    int err;                          /* 0, or why there was no whole answer (UV_ECONNREFUSED, UV_ETIMEDOUT, ...) */
+    const char *reason;               /* words for err; good during the callback */
+    unsigned status;
+    struct weft_slice body;           /* good during the callback */
+    bool body_cut;                    /* the answer was longer than response_limit */
+    const char *retry_after;          /* header or NULL */
+    const char *content_type;         /* header or NULL */
+    const char *grpc_status;          /* header or trailer or NULL */
+    const char *grpc_message;         /* percent-encoded as received, or NULL */
+    const char *grpc_status_details;  /* grpc-status-details-bin, base64, or NULL */
+};
+
+struct weft_http_call {
+    const char *method, *url;         /* good during weft_http_call */
+    const char *const *headers;       /* "Name: value" lines, NULL-terminated; good during weft_http_call */
+    const struct weft_slice *body;    /* gathered in order */
+    size_t n_body;
+    uint64_t timeout_ms;
+    size_t response_limit;
+    void *ctx;
+    void (*done)(void *ctx, const struct weft_http_result *result);
+};
+
+int weft_http_client_open(struct weft_http_client **ret_client, uv_loop_t *loop, const struct weft_http_client_options *options);
+
+/* Begins a request. *call is copied; `body` must live until done. 0 or a negative code (then done is not called). */
+int weft_http_call(struct weft_http_client *c, const struct weft_http_call *call);
+
+/* Ends every call now (done with UV_ECANCELED) and closes; memory goes when the loop has closed the
+ * handles. Accepts NULL. */
+void weft_http_client_close(struct weft_http_client *c);
+
+#endif

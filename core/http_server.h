@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_server.h: HTTP/1.1 serving inside a libuv loop; libmicrohttpd behind one seam.
+ *
+ * One server belongs to one loop and runs no thread of its own: libmicrohttpd's epoll descriptor sits in a
+ * uv_poll_t, its timeout on a uv_timer_t. A request is handled to completion by one call.
+ *
+ *   (1) A body is taken into one contiguous buffer, Content-Length bytes or chunks, never more than
+ *       max_body_size (413) nor, over all connections of the server, more than max_inflight (503).
+ *   (2) A slow or silent peer is cut after idle_timeout; a request must be whole within request_timeout.
+ *   (3) At most max_connections at once; one more is closed at accept.
+ */
+#ifndef WEFT_CORE_HTTP_SERVER_H
+#define WEFT_CORE_HTTP_SERVER_H
+
+#include "core/buf.h"
+#include "core/slice.h"
+
+#include <uv.h>
+
+struct weft_http_server;
+
+struct weft_http_request {
+    const char *method, *path, *query; /* query: after '?', or "" */
+    struct weft_slice body;            /* as received: not decompressed */
+    void *connection;                  /* private: for weft_http_header */
+};
+
+/* What the handler answers. Filled with zeroes before the call. */
+struct weft_http_response {
+    unsigned status;
+    const char *content_type;          /* static or living in the handler's ctx until the next call */
+    struct weft_slice body;            /* copied unless body_free is set */
+    void (*body_free)(void *);         /* when set, called with body.data once it has been sent */
+    const char *headers[8][2];         /* further headers, name and value; copied; NULL name ends */
+};
+
+/* A request header's value, or NULL. Name of any case. Good during the call. */
+const char *weft_http_header(const struct weft_http_request *request, const char *name);
+
+struct weft_http_tls { const char *cert_file, *key_file, *client_ca_file; };
+
+struct weft_http_server_options {
+    const char *endpoint;              /* "127.0.0.1:4318", "[::1]:0", ":8080", "localhost:4318" */
+    bool reuse_port;                   /* several loops share the port */
+    uint64_t max_body_size;            /* bytes */
+    uint64_t max_inflight;             /* bytes of bodies over all connections; 0: no limit of its own */
+    unsigned max_connections;
+    uint64_t idle_timeout_ms, request_timeout_ms;
+    const struct weft_http_tls *tls;   /* NULL: cleartext */
+    void *ctx;
+    /* The request line and headers are in, the body is not. 0: go on. Else the status to refuse with (404, 405,
+     * 411, 415, ...); the handler may fill `response` (a body the protocol wants). NULL: always go on. */
+    unsigned (*on_headers)(void *ctx, const struct weft_http_request *request, struct weft_http_response *response);
+    /* The request is whole. Must fill `response`. */
+    void (*on_request)(void *ctx, const struct weft_http_request *request, struct weft_http_response *response);
+    /* The server refused by itself (413, 503, 400): may give the answer the body its protocol wants. NULL: plain. */
+    void (*on_refusal)(void *ctx, const struct weft_http_request *request, unsigned status, struct weft_http_response *response);
+};
+
+/* Opens, binds and listens on `loop`. UV_EADDRINUSE and friends. The options are copied, strings are not.
+ * `*ret_error`: static words on what failed ("cannot resolve", "cannot listen", "bad certificate"), may be NULL. */
+int weft_http_server_open(struct weft_http_server **ret_server, uv_loop_t *loop,
+                          const struct weft_http_server_options *options, const char **ret_error);
+
+/* The port that was bound (when the endpoint said 0). */
+int weft_http_server_port(const struct weft_http_server *s);
+
+/* Stops listening; open requests may finish. */
+void weft_http_server_quiesce(struct weft_http_server *s);
+
+/* Closes everything; the memory goes when the loop has closed the handles (run the loop on). Accepts NULL. */
+void weft_http_server_close(struct weft_http_server *s);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* retry.h: when to try a backend again, as a pure state machine: time and randomness come in
+ * as numbers, a decision goes out. No clock, no timer, no I/O. One thread a machine.
+ *
+ * Backoff: exponential from `initial_ms` to `max_ms` with full jitter (a uniform pick from 0 to the
+ * current ceiling), never sooner than what the server asked for.
+ * Breaker: CLOSED -> OPEN after `threshold` failures in a row (on_failure) -> HALF_OPEN when `open_ms`
+ * have passed (may_send lets one probe through) -> CLOSED (on_success) or OPEN again (on_failure).
+ */
+#ifndef WEFT_CORE_RETRY_H
+#define WEFT_CORE_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct weft_retry_options {
+    uint64_t initial_ms, max_ms;   /* 1000, 30000 */
+    uint64_t max_elapsed_ms;       /* 0: try for ever */
+    unsigned breaker_threshold;    /* 5; 0: no breaker */
+    uint64_t breaker_open_ms;      /* 30000 */
+};
+
+enum weft_breaker { WEFT_BREAKER_CLOSED, WEFT_BREAKER_OPEN, WEFT_BREAKER_HALF_OPEN };
+
+struct weft_retry {
+    struct weft_retry_options options;
+    enum weft_breaker breaker;
+    unsigned failures;        /* in a row, over all requests */
+    uint64_t ceiling_ms;      /* of the next backoff */
+    uint64_t not_before_ms;   /* no send before this */
+    uint64_t first_failure_ms;
+    uint64_t opened_ms;
+    bool probing;             /* half open: the probe is out */
+};
+
+void weft_retry_init(struct weft_retry *r, const struct weft_retry_options *options);
+
+/* 0: send now (in HALF_OPEN: this one is the probe). Else: milliseconds to wait before asking again. */
+uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms);
+
+void weft_retry_on_success(struct weft_retry *r, uint64_t now_ms);
+
+/* A retryable failure. `retry_after_ms` is what the server asked for (0: nothing); `random` is any uniform
+ * 64-bit number. False: max_elapsed_ms is over, give the request up (counted by the caller). */
+bool weft_retry_on_failure(struct weft_retry *r, uint64_t now_ms, uint64_t retry_after_ms, uint64_t random);
+
+const char *weft_breaker_name(enum weft_breaker b); /* "closed", "open", "half_open" */
+
+/* The value of a Retry-After header (RFC 9110 10.2.3), seconds or an HTTP date, as milliseconds from
+ * `now_wall_s`. False: neither. Capped at one hour. */
+bool weft_retry_after(const char *value, int64_t now_wall_s, uint64_t *ret_ms);
+
+#endif
