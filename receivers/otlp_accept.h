@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otlp_accept.h: one OTLP request, whatever carried it: is it well formed, does a pipeline want it, was it
+ * committed, and what is the client told. The rules are those of opentelemetry-proto docs/specification.md 1.11.
+ *
+ * Each accept or refuse counts through the sink exactly once and writes log lines through the receiver's gates.
+ * On the receiver's loop.
+ */
+#ifndef WEFT_RECEIVERS_OTLP_ACCEPT_H
+#define WEFT_RECEIVERS_OTLP_ACCEPT_H
+
+#include "core/buf.h"
+#include "core/otlp.h"
+#include "receivers/otlp.h"
+
+/* The values of google.rpc.Code that we answer; the gRPC status codes are the same. */
+enum weft_otlp_code {
+    WEFT_OTLP_OK = 0,
+    WEFT_OTLP_INVALID_ARGUMENT = 3,
+    WEFT_OTLP_DEADLINE_EXCEEDED = 4,
+    WEFT_OTLP_RESOURCE_EXHAUSTED = 8, /* never with RetryInfo here: it says "too large", not "later" */
+    WEFT_OTLP_UNIMPLEMENTED = 12,
+    WEFT_OTLP_INTERNAL = 13,
+    WEFT_OTLP_UNAVAILABLE = 14,       /* with RetryInfo */
+};
+
+/* What the client is told. */
+struct weft_otlp_verdict {
+    enum weft_otlp_code code;
+    unsigned http_status;
+    uint32_t retry_after_s;  /* 0: the client must not try the same again */
+    uint64_t rejected;       /* with OK: items that were not taken (partial success) */
+    char message[256];       /* with OK and not empty: a warning, or why items were rejected */
+};
+
+/* Checks, counts and commits one whole request body in protobuf form; an empty one succeeds without a commit.
+ * `payload` is borrowed for the call. */
+void weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload,
+                      struct weft_otlp_verdict *ret_verdict);
+
+/* The same verdict and bookkeeping for what failed before it was a payload: `err` is a WEFT_ERR_* or UV_ENOMEM;
+ * the words (may be NULL: the code's own) go to the client and to the log. `signal` may be WEFT_SIGNALS when it is
+ * not known which was meant. */
+void weft_otlp_refuse(struct weft_otlp *r, enum weft_signal signal, int err, struct weft_otlp_verdict *ret_verdict,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+#endif
