@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otlp.h: views of OTLP messages over their own bytes, and the one place where OTLP's field
- * numbers live (opentelemetry-proto 1.11).
+/* otlp.h: views of OTLP messages over their own bytes (field numbers: otlp_fields.h).
  *
  * A payload is the body of an Export{Trace,Logs,Metrics}ServiceRequest. The walk visits its
  * items (spans, log records, metrics) in order together with the resource and scope that each
@@ -10,12 +9,17 @@
  *
  * All three request types have the same shape (field 1 resource groups; in them 1 resource, 2 scope
  * groups, 3 schema_url; in those 1 scope, 2 items, 3 schema_url), which is why there is one walk.
+ *
+ * Fields may come in any order. A scalar that comes twice: the last wins. A sub-message that comes twice is merged where
+ * protobuf-c merges it (status, buckets); of a oneof the last wins. A group with two resources or two scopes is refused by
+ * weft_otlp_count: protobuf would merge them, no encoder writes them, and one slice cannot show them.
  * Stateless; any thread.
  */
 #ifndef WEFT_CORE_OTLP_H
 #define WEFT_CORE_OTLP_H
 
 #include "core/buf.h"
+#include "core/otlp_fields.h"
 #include "core/slice.h"
 #include "core/wire.h"
 
@@ -41,10 +45,12 @@ void weft_otlp_walk_init(struct weft_otlp_walk *w, struct weft_slice payload);
 /* 1: the walk stands on the next item. 0: clean end. WEFT_ERR_MALFORMED. */
 int weft_otlp_walk_next(struct weft_otlp_walk *w);
 
-/* Checks the whole payload down to the fields of each item (not attribute values) and counts what
- * OTLP's partial success counts: spans, log records, or data points. 0 or WEFT_ERR_MALFORMED.
- * Also refuses what protobuf would: wrong wire types for known fields, string fields of attributes
- * keys/names are not checked for UTF-8 here. */
+/* Message levels that a payload may nest, like protobuf's own limit; an array value in an array takes two. */
+enum { WEFT_OTLP_MAX_DEPTH = 100 };
+
+/* Checks the whole payload, attribute values included, and counts what OTLP's partial success counts: spans,
+ * log records, or data points. 0 or WEFT_ERR_MALFORMED. Whatever it accepts, protobuf parses: wrong wire types of known
+ * fields are refused, unknown fields are not. UTF-8 of strings is not checked: who writes text (JSON) must. */
 int weft_otlp_count(enum weft_signal signal, struct weft_slice payload, uint32_t *ret_items);
 
 /* ---- values and attributes ---- */
@@ -80,22 +86,6 @@ struct weft_attributes {
     uint32_t number;
 };
 
-/* The field number of KeyValue lists in each message. */
-enum {
-    WEFT_RESOURCE_ATTRIBUTES = 1,
-    WEFT_SCOPE_ATTRIBUTES = 3,
-    WEFT_SPAN_ATTRIBUTES = 9,
-    WEFT_SPAN_EVENT_ATTRIBUTES = 3,
-    WEFT_SPAN_LINK_ATTRIBUTES = 4,
-    WEFT_LOG_ATTRIBUTES = 6,
-    WEFT_NUMBER_POINT_ATTRIBUTES = 7,
-    WEFT_HISTOGRAM_POINT_ATTRIBUTES = 9,
-    WEFT_EXP_HISTOGRAM_POINT_ATTRIBUTES = 1,
-    WEFT_SUMMARY_POINT_ATTRIBUTES = 7,
-    WEFT_EXEMPLAR_ATTRIBUTES = 7,
-    WEFT_KVLIST_VALUES = 1, /* of a KeyValueList */
-};
-
 static inline struct weft_attributes weft_attributes_of(struct weft_slice message, uint32_t number)
 {
     return (struct weft_attributes){ message, number };
@@ -110,6 +100,14 @@ int weft_any_array_next(struct weft_slice *rest, struct weft_any *ret_value);
 /* Finds one attribute by key: 1 found, 0 not there, WEFT_ERR_MALFORMED. The last of equal keys wins. */
 int weft_attribute_find(struct weft_slice message, uint32_t number, struct weft_slice key,
                         struct weft_any *ret_value);
+
+/* An InstrumentationScope message (empty: no scope, all fields empty). Attributes: WEFT_SCOPE_ATTRIBUTES. */
+struct weft_scope_view {
+    struct weft_slice name, version;
+    uint32_t n_attributes, dropped_attributes;
+};
+
+int weft_scope_read(struct weft_slice message, struct weft_scope_view *ret_scope);
 
 /* ---- spans ---- */
 struct weft_span_view {
@@ -184,17 +182,34 @@ struct weft_number_point { /* of gauges and sums */
     uint32_t n_exemplars;
 };
 
+/* Repeated numbers of a message, one by one: packed, not packed, or in several pieces, as protobuf allows. Copy
+ * the one that a view holds, then call the `next` of its type until it gives 0. */
+struct weft_repeated {
+    struct weft_slice outer, rest, packed; /* private */
+    uint32_t outer_number, number;         /* private; outer_number 0: the field is in `rest` itself */
+};
+
+/* 1: *ret_value is the next one. 0: end. WEFT_ERR_MALFORMED. */
+int weft_repeated_next_double(struct weft_repeated *it, double *ret_value);
+int weft_repeated_next_fixed64(struct weft_repeated *it, uint64_t *ret_value);
+int weft_repeated_next_varint(struct weft_repeated *it, uint64_t *ret_value);
+
 struct weft_histogram_point {
     struct weft_slice message;
     uint64_t start_ns, time_ns, count;
     double sum, min, max;
     bool has_sum, has_min, has_max;
-    struct weft_slice bounds;        /* packed doubles, little endian (unaligned) */
-    struct weft_slice bucket_counts; /* packed fixed64, little endian (unaligned) */
+    uint32_t n_bounds, n_bucket_counts;
+    struct weft_repeated bounds;        /* next_double */
+    struct weft_repeated bucket_counts; /* next_fixed64 */
     uint32_t flags, n_exemplars;
 };
 
-struct weft_exp_buckets { int32_t offset; struct weft_slice counts; /* packed varints */ };
+struct weft_exp_buckets {
+    int32_t offset;
+    uint32_t n_counts;
+    struct weft_repeated counts; /* next_varint */
+};
 
 struct weft_exp_histogram_point {
     struct weft_slice message;
@@ -218,7 +233,7 @@ struct weft_quantile { double quantile, value; };
 struct weft_exemplar {
     struct weft_slice message;
     uint64_t time_ns;
-    bool is_int;
+    bool is_int, has_value;
     int64_t integer;
     double real;
     struct weft_slice span_id, trace_id;
@@ -235,15 +250,12 @@ int weft_quantile_next(struct weft_slice *rest, struct weft_quantile *ret_quanti
 /* Exemplars of a point of a metric of `kind`: start with rest = point->message. */
 int weft_exemplar_next(enum weft_metric_kind kind, struct weft_slice *rest, struct weft_exemplar *ret_exemplar);
 
-/* The i-th element of a packed array of doubles or fixed64; the caller checked i against len / 8. */
-double weft_packed_double(struct weft_slice packed, size_t i);
-uint64_t weft_packed_fixed64(struct weft_slice packed, size_t i);
-
 /* ---- building: what translators use to write OTLP ---- */
 void weft_any_put_string(struct weft_buf *b, uint32_t number, struct weft_slice value);
 void weft_any_put_int(struct weft_buf *b, uint32_t number, int64_t value);
 void weft_any_put_double(struct weft_buf *b, uint32_t number, double value);
 void weft_any_put_bool(struct weft_buf *b, uint32_t number, bool value);
+void weft_any_put_bytes(struct weft_buf *b, uint32_t number, struct weft_slice value);
 
 /* KeyValue fields with the given field number in the message being written. */
 void weft_attribute_put_string(struct weft_buf *b, uint32_t number, struct weft_slice key, struct weft_slice value);
@@ -254,20 +266,9 @@ void weft_attribute_put_bool(struct weft_buf *b, uint32_t number, struct weft_sl
 /* One request holding one resource and one scope, items appended between open and close:
  *   open; weft_wire_begin(b, WEFT_OTLP_ITEMS) ... weft_wire_end; ...; close
  * `resource` and `scope` are finished Resource / InstrumentationScope messages (may be empty). */
-enum { WEFT_OTLP_ITEMS = 2 };
 struct weft_otlp_group { size_t resource_mark, scope_mark; };
 struct weft_otlp_group weft_otlp_group_open(struct weft_buf *b, struct weft_slice resource, struct weft_slice scope);
 void weft_otlp_group_close(struct weft_buf *b, struct weft_otlp_group group);
-
-/* Field numbers that builders need. */
-enum {
-    WEFT_SPAN_TRACE_ID = 1, WEFT_SPAN_SPAN_ID = 2, WEFT_SPAN_TRACE_STATE = 3, WEFT_SPAN_PARENT_SPAN_ID = 4,
-    WEFT_SPAN_NAME = 5, WEFT_SPAN_KIND = 6, WEFT_SPAN_START = 7, WEFT_SPAN_END = 8, WEFT_SPAN_EVENTS = 11,
-    WEFT_SPAN_LINKS = 13, WEFT_SPAN_STATUS = 15, WEFT_SPAN_FLAGS = 16,
-    WEFT_LOG_TIME = 1, WEFT_LOG_SEVERITY_NUMBER = 2, WEFT_LOG_SEVERITY_TEXT = 3, WEFT_LOG_BODY = 5,
-    WEFT_LOG_FLAGS = 8, WEFT_LOG_TRACE_ID = 9, WEFT_LOG_SPAN_ID = 10, WEFT_LOG_OBSERVED = 11,
-    WEFT_LOG_EVENT_NAME = 12,
-};
 
 /* ---- hex ids ---- */
 /* Lower-case hex of up to 16 bytes into `out` (2 * id.len + 1 bytes, NUL-terminated). */
