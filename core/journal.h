@@ -49,6 +49,7 @@ struct weft_journal_options {
     enum weft_journal_mode mode;
     size_t max_size;             /* bytes of all segments together; at least 1 MiB */
     size_t segment_size;         /* 0: chosen from max_size */
+    size_t retain;               /* bytes of segments kept, while there is room, after every cursor has passed */
 };
 
 /* What a journal holds right now, for metrics and the admin API. A consistent snapshot. */
@@ -56,6 +57,7 @@ struct weft_journal_stats {
     uint64_t first_sequence, next_sequence; /* oldest kept; the one the next append gets */
     uint64_t segment_bytes, capacity_bytes; /* memory in use by segments; max_size */
     uint64_t appended_records, appended_items, appended_bytes, refused_records;
+    uint64_t abandoned_records;             /* reserved, never published; not among the appended */
     unsigned n_segments, n_cursors;
 };
 
@@ -66,7 +68,10 @@ int weft_journal_open(struct weft_journal **ret_journal, const struct weft_journ
 /* All cursors must be closed. Accepts NULL. */
 void weft_journal_close(struct weft_journal *j);
 
-/* The largest payload that append can ever take. */
+/* A random number drawn at open; with sequence and item index it names an item for ever. Never 0. */
+uint64_t weft_journal_id(const struct weft_journal *j);
+
+/* The largest payload that append can ever take; at least half of max_size. */
 size_t weft_journal_max_payload(const struct weft_journal *j);
 
 /* Appends a copy of *r (sequence is ignored; *ret_sequence, if not NULL, is the one given).
@@ -74,16 +79,17 @@ size_t weft_journal_max_payload(const struct weft_journal *j);
 int weft_journal_append(struct weft_journal *j, const struct weft_record *r, uint64_t *ret_sequence);
 
 /* The same in two steps, for who writes the payload in place or commits to several journals at
- * once: reserve room for `len` bytes, fill `payload`, then publish or abandon. Keep it short: every
+ * once: reserve room for `len` bytes that hold `n_items` items, fill `payload`, then publish or abandon. Keep it short: every
  * cursor stops at a reserved record until it is published. Never hold one across I/O. */
 struct weft_reservation {
     uint8_t *payload;
     size_t len;
-    void *entry; /* private */
+    void *entry, *segment; /* private */
     uint64_t sequence;
 };
-int weft_journal_reserve(struct weft_journal *j, size_t len, struct weft_reservation *ret_reservation);
-/* r->payload is ignored: the bytes are in the reservation already. */
+int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items,
+                         struct weft_reservation *ret_reservation);
+/* r->payload and r->n_items are ignored: the reservation has both already. */
 void weft_journal_publish(struct weft_journal *j, struct weft_reservation *res, const struct weft_record *r);
 void weft_journal_abandon(struct weft_journal *j, struct weft_reservation *res); /* cursors step over it */
 
@@ -91,6 +97,9 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
 
 /* Fill between 0 and 1: bytes that the slowest holding cursor keeps, over max_size. Cheap; any thread. */
 double weft_journal_fill(struct weft_journal *j);
+
+/* Gives memory that is kept for reuse back to the system. For who finds that nothing has happened for a while. Any thread. */
+void weft_journal_trim(struct weft_journal *j);
 
 /* ---- cursors: one reader's places. One thread, but for the waking of it. ---- */
 struct weft_cursor;

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane.h: one exporter behind its own wall: a thread, a loop, a cursor into each journal it reads, retry and breaker.
+ *
+ *   (1) Ingest never waits for a lane: one that stands still is a cursor that stands still.
+ *   (2) Of what a lane has passed, each item was sent, rejected or dropped for a counted reason; with what
+ *       waits, that is what its journals took since the lane opened.
+ *   (3) The cursor settles only what has a final outcome, in order: a retry repeats a request, it never skips one.
+ *   (4) The exporter runs on the lane's thread only, from start to stop.
+ *   (5) After weft_lane_join() the lane holds no handle, no batch and no cursor: uv_loop_close must return 0.
+ *
+ * A batch is what is there, up to batch.max_items and batch.max_bytes: under low load it is one record at once,
+ * under high load it grows while earlier batches are out. There is no waiting for a batch to fill.
+ */
+#ifndef WEFT_AGENT_LANE_H
+#define WEFT_AGENT_LANE_H
+
+#include "core/component.h"
+#include "core/retry.h"
+
+/* The keys that every exporter has beside its own (retry_on_failure, circuit_breaker, batch, sending_queue,
+ * on_full). Rows of weft_lane_options; offsets are into this struct. */
+struct weft_lane_config {
+    bool retry_enabled;
+    uint64_t initial_interval, max_interval, max_elapsed_time; /* ms */
+    double multiplier, randomization_factor;                   /* accepted; full jitter stands in for them */
+    int64_t breaker_threshold;
+    uint64_t breaker_open;       /* ms */
+    int64_t batch_items;         /* 0: the exporter's own, or 8192 */
+    uint64_t batch_bytes;        /* 0: the exporter's own, or 1 MiB */
+    int on_full;                 /* enum weft_on_full */
+};
+
+enum weft_on_full { WEFT_ON_FULL_REFUSE, WEFT_ON_FULL_SKIP };
+
+extern const struct weft_option weft_lane_options[];
+
+/* One pipeline that names the exporter. */
+struct weft_lane_source {
+    const char *pipeline;        /* its id; must live as long as the lane */
+    struct weft_journal *journal;
+    enum weft_signal signal;
+};
+
+struct weft_lane_setup {
+    struct weft_exporter *exporter;           /* zeroed, options filled, type, id, log and memory_limit set; the lane
+                                                 sets loop, lane and host; the caller frees it after join */
+    const struct weft_lane_config *config;    /* copied */
+    const struct weft_lane_source *sources;   /* copied */
+    size_t n_sources;
+    enum weft_cursor_start start;             /* where new cursors stand */
+    int nice;                                 /* added to the thread's nice value; 0: as the process */
+};
+
+struct weft_lane;
+
+/* Opens the loop and the cursors: from now on the journals keep records for this lane. 0, UV_ENOMEM, ... Main thread. */
+int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *setup);
+
+/* Starts the thread and the exporter on it; returns when the exporter has started, or its error. After an
+ * error the thread is gone. Main thread. */
+int weft_lane_start(struct weft_lane *lane);
+
+/* What a lane could not deliver before its deadline. */
+struct weft_lane_left { uint64_t records, items, bytes; };
+
+/* Begins to stop: the lane runs until its cursors are at the tail and nothing is in flight, or until
+ * `deadline_mono_ms`. Does not wait, so that all lanes drain at once. Main thread, after the loops are stopped. */
+void weft_lane_drain(struct weft_lane *lane, uint64_t deadline_mono_ms);
+
+/* Waits for the end of the drain (begins one with no time left when there was none), stops the exporter, joins the
+ * thread, closes the cursors. 0, or WEFT_ERR_TIMEOUT with *ret_left saying what is left (also counted as dropped, reason
+ * "shutdown"). Idempotent. Main thread. */
+int weft_lane_join(struct weft_lane *lane, struct weft_lane_left *ret_left);
+
+void weft_lane_free(struct weft_lane *lane); /* joins first when that has not been done; accepts NULL */
+
+const char *weft_lane_id(const struct weft_lane *lane);
+
+/* ---- figures; any thread ---- */
+enum { WEFT_LANE_BUCKETS = 13, WEFT_LANE_REASONS = 48, WEFT_LANE_REASON_LEN = 32 };
+
+/* Upper bounds of the duration histogram, in seconds; one more bucket (+Inf) lies behind them. */
+extern const double weft_lane_buckets[WEFT_LANE_BUCKETS];
+
+enum weft_lane_loss { WEFT_LANE_FAILED, WEFT_LANE_DROPPED };
+
+/* Items of one signal that were not delivered: FAILED were rejected by the back end, DROPPED were given up here. */
+struct weft_lane_reason {
+    enum weft_lane_loss loss;
+    enum weft_signal signal;
+    char word[WEFT_LANE_REASON_LEN];   /* the label `reason` */
+    uint64_t items;
+};
+
+struct weft_lane_stats {
+    bool has_signal[WEFT_SIGNALS];     /* signals that a pipeline brings to this lane */
+    uint64_t sent_items[WEFT_SIGNALS], sent_bytes[WEFT_SIGNALS], retries[WEFT_SIGNALS];
+    uint64_t duration_count, duration_sum_ns;
+    uint64_t duration_buckets[WEFT_LANE_BUCKETS + 1]; /* not cumulative */
+    unsigned in_flight;                /* batches */
+    enum weft_breaker breaker;
+    bool has_breaker;
+    uint64_t waiting_records, waiting_items, waiting_bytes; /* over all its journals: read or not, not settled */
+    uint64_t capacity_bytes;           /* max_size of those journals */
+    uint64_t busy_ms;                  /* how long the loop's current turn has been running; 0: it waits */
+    size_t n_reasons;                  /* from the start: each signal's "rejected" (FAILED), "shutdown", "skipped" and
+                                          "max_elapsed_time" (DROPPED), at 0 */
+    struct weft_lane_reason reasons[WEFT_LANE_REASONS];
+};
+
+void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats);
+
+#endif

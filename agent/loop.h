@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loop.h: one ingest thread: its uv loop, its scratch arena and the receivers that live on it.
+ *
+ *   (1) Receivers are started, quiesced and stopped on the loop's own thread, in order.
+ *   (2) When start fails, everything that had been started is stopped and the thread is gone.
+ *   (3) After stop no handle is left: uv_loop_close must return 0.
+ *   (4) The heart-beat costs no wake-ups: a loop that sleeps in the kernel is healthy, one that is busy
+ *       says since when.
+ *
+ * NEW -> RUNNING (start) -> STOPPED (stop). All functions but those that say so: main thread.
+ */
+#ifndef WEFT_AGENT_LOOP_H
+#define WEFT_AGENT_LOOP_H
+
+#include "core/component.h"
+
+struct weft_loop;
+
+struct weft_loop_options {
+    const char *name;            /* of the thread: "ingest-0"; copied, cut at 15 bytes */
+    size_t scratch_limit;        /* ceiling of the arena that processors work in */
+};
+
+int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *options);
+void weft_loop_free(struct weft_loop *l);  /* after stop, or never started; accepts NULL */
+
+/* For receivers' base (self->loop) and sinks; valid from open to free. */
+uv_loop_t *weft_loop_uv(struct weft_loop *l);
+struct weft_arena *weft_loop_scratch(struct weft_loop *l);
+
+/* Starts the thread and on it the receivers, in order; returns when all have started or one has failed. 0, or the
+ * code of what failed (*ret_failed, if not NULL, is that receiver; NULL when it was the thread itself). The array is copied. */
+int weft_loop_start(struct weft_loop *l, struct weft_receiver *const *receivers, size_t n,
+                    struct weft_receiver **ret_failed);
+
+/* Runs call(data) on the loop's thread and waits for its result. WEFT_ERR_CLOSED when the loop does not run.
+ * Any thread but the loop's own. */
+int weft_loop_call(struct weft_loop *l, int (*call)(void *data), void *data);
+
+/* Asks every receiver to take no new work; returns when each was asked. */
+void weft_loop_quiesce(struct weft_loop *l);
+
+/* Stops the receivers, lets their handles close, ends and joins the thread. Idempotent. */
+void weft_loop_stop(struct weft_loop *l);
+
+/* Milliseconds for which the loop's current turn has been running; 0 when it waits for events. Any thread. */
+uint64_t weft_loop_age_ms(const struct weft_loop *l, uint64_t now_mono_ms);
+
+#endif
