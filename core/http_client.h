@@ -2,11 +2,12 @@
 /* http_client.h: HTTP requests from inside a libuv loop; libcurl's multi interface behind one seam.
  *
  * One client belongs to one loop (an exporter's lane). Connections are kept; easy handles are reused. HTTP/2 with
- * prior knowledge serves gRPC.
+ * prior knowledge serves gRPC. Opening a client costs a timer; libcurl itself is loaded with work by the first call.
  *
  *   (1) A call's done callback runs exactly once, on the loop, never from inside weft_http_call.
  *   (2) The body slices of a call stay the caller's and must live until done.
  *   (3) An answer's body is kept up to response_limit bytes; the rest is read and thrown away.
+ *   (4) A redirect is an answer like any other: it is not followed.
  */
 #ifndef WEFT_CORE_HTTP_CLIENT_H
 #define WEFT_CORE_HTTP_CLIENT_H
@@ -18,6 +19,7 @@
 
 struct weft_http_client;
 
+/* The strings are borrowed until the client is closed. */
 struct weft_http_client_options {
     unsigned max_connections;         /* per client */
     bool http2;                       /* HTTP/2 only: prior knowledge on http://, ALPN on https:// */
@@ -37,12 +39,16 @@ struct weft_http_result {
     const char *grpc_status;          /* header or trailer or NULL */
     const char *grpc_message;         /* percent-encoded as received, or NULL */
     const char *grpc_status_details;  /* grpc-status-details-bin, base64, or NULL */
+    uint64_t sent_bytes;              /* of the request's body */
 };
+
+/* More header lines than this, or more than 64 KiB of them, make a call fail. */
+enum { WEFT_HTTP_MAX_HEADERS = 48 };
 
 struct weft_http_call {
     const char *method, *url;         /* good during weft_http_call */
     const char *const *headers;       /* "Name: value" lines, NULL-terminated; good during weft_http_call */
-    const struct weft_slice *body;    /* gathered in order */
+    const struct weft_slice *body;    /* gathered in order; the array itself must live until done, too */
     size_t n_body;
     uint64_t timeout_ms;
     size_t response_limit;
@@ -58,5 +64,9 @@ int weft_http_call(struct weft_http_client *c, const struct weft_http_call *call
 /* Ends every call now (done with UV_ECANCELED) and closes; memory goes when the loop has closed the
  * handles. Accepts NULL. */
 void weft_http_client_close(struct weft_http_client *c);
+
+/* True when the host of `url` ("http://host:port/path" or "host:port") is this machine by its spelling:
+ * localhost, 127.0.0.0/8, ::1. Nothing is resolved. Such hosts are never reached through a proxy. */
+bool weft_http_is_loopback(const char *url);
 
 #endif
