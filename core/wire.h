@@ -2,7 +2,7 @@
 /* wire.h: protobuf's wire format, read by a pull cursor and written into a buffer.
  *
  * Reading allocates nothing, calls nobody back and does not recurse; slices point into the
- * input and live as long as it does. Every bounds check on a payload is in wire.c.
+ * input and live as long as it does. Every bounds check on a payload is in wire_inline.h and wire.c.
  * Format: https://protobuf.dev/programming-guides/encoding/
  * Stateless; any thread.
  */
@@ -22,8 +22,13 @@ struct weft_field {
 };
 
 /* 1: *ret_field is the next field, *rest is behind it. 0: clean end. WEFT_ERR_MALFORMED: give up.
- * *ret_field is untouched unless the result is 1. Groups (wire types 3 and 4) are malformed. */
+ * *ret_field is untouched unless the result is 1. Groups (wire types 3 and 4) are malformed, and so are keys and
+ * lengths of more than five bytes and lengths over 2^31 - 1, as in protobuf's own parsers. */
 int weft_wire_next(struct weft_slice *rest, struct weft_field *ret_field);
+
+/* The next sub-message, string or bytes field with this number; others are skipped. 1: *ret_bytes is set. 0: no more.
+ * WEFT_ERR_MALFORMED. */
+int weft_wire_next_bytes(struct weft_slice *rest, uint32_t number, struct weft_slice *ret_bytes);
 
 /* One bare varint from a packed array: 1, 0 at the end, or WEFT_ERR_MALFORMED. */
 int weft_wire_next_varint(struct weft_slice *rest, uint64_t *ret_value);
