@@ -71,11 +71,13 @@ void weft_journal_close(struct weft_journal *j);
 /* A random number drawn at open; with sequence and item index it names an item for ever. Never 0. */
 uint64_t weft_journal_id(const struct weft_journal *j);
 
-/* The largest payload that append can ever take; at least half of max_size. */
+/* The largest payload that append can ever take: half of max_size, less a page at most. Two records of any size
+ * must fit at once, or a settled one could lock out the next. */
 size_t weft_journal_max_payload(const struct weft_journal *j);
 
 /* Appends a copy of *r (sequence is ignored; *ret_sequence, if not NULL, is the one given).
- * WEFT_ERR_FULL: nothing was taken. WEFT_ERR_TOO_LARGE: it can never fit. Any thread, never blocks on readers. */
+ * WEFT_ERR_FULL: nothing was taken; WEFT_ERR_LIMIT: the same, the system gave no memory. WEFT_ERR_TOO_LARGE: it can
+ * never fit. Any thread, never blocks on readers. */
 int weft_journal_append(struct weft_journal *j, const struct weft_record *r, uint64_t *ret_sequence);
 
 /* The same in two steps, for who writes the payload in place or commits to several journals at
