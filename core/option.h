@@ -77,10 +77,33 @@ struct weft_problems {
 void weft_problem(struct weft_problems *p, const struct weft_node *where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same at the place of the node's key instead of its value. */
+void weft_problem_at_key(struct weft_problems *p, const struct weft_node *where, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Fills `into` from `map` (NULL or null node: defaults alone). Strings and lists live in `arena`.
  * `owner` names the component in messages ("receivers::otlp"). 0, or WEFT_ERR_CONFIG with what is wrong in `problems`. */
 int weft_options_load(const struct weft_option *options, const char *owner, const struct weft_node *map,
                       void *into, struct weft_arena *arena, struct weft_problems *problems);
+
+/* The same for keys of one map that fill several structs (an exporter's own and its lane's): each set has its
+ * table and its struct; a key may stand in one of them only. */
+struct weft_option_set { const struct weft_option *options; void *into; };
+int weft_options_load_sets(const struct weft_option_set *sets, size_t n_sets, const char *owner,
+                           const struct weft_node *map, struct weft_arena *arena, struct weft_problems *problems);
+
+/* The kind as a manual names it: "duration", "bytes", ... Static storage. */
+const char *weft_option_kind_name(enum weft_option_kind kind);
+
+/* "20MiB", "1.5GB", "64Ki", "1000" as bytes; "1m30s", "250ms", "0" as milliseconds (a part of one
+ * counts as a whole). NULL when it was read, else static words on what is wrong. *ret_value only on success. */
+const char *weft_parse_bytes(const char *text, uint64_t *ret_value);
+const char *weft_parse_msec(const char *text, uint64_t *ret_value);
+
+/* A number in the shortest spelling that these parsers read back: "64MiB", "1m30s". `out` takes 32 bytes. */
+enum { WEFT_QUANTITY_MAX = 32 };
+const char *weft_format_bytes(double value, char *out);
+const char *weft_format_msec(double value, char *out);
 
 /* The word of `words` (NULL-terminated) nearest to `word`, or NULL when none is near. */
 const char *weft_nearest(const char *word, const char *const *words);
