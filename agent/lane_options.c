@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane_options.c: the keys that every exporter has beside its own, spelled as the Collector's exporterhelper spells them
+ * where it has them (declared in lane.h). */
+#include "agent/lane.h"
+
+#define L struct weft_lane_config
+
+static const char *const on_full_words[] = { "refuse", "skip", NULL };
+
+const struct weft_option weft_lane_options[] = {
+    WEFT_BOOL("retry_on_failure.enabled", L, retry_enabled, .fallback = "true",
+              .help = "try again what failed for a passing reason; false drops it, counted"),
+    WEFT_MSEC("retry_on_failure.initial_interval", L, initial_interval, .fallback = "1s", .min = 1, .max = 3600000,
+              .help = "ceiling of the first wait before a retry; the wait is a random part of it"),
+    WEFT_MSEC("retry_on_failure.max_interval", L, max_interval, .fallback = "30s", .min = 1, .max = 3600000,
+              .help = "the ceiling doubles up to this"),
+    WEFT_MSEC("retry_on_failure.max_elapsed_time", L, max_elapsed_time, .fallback = "0", .min = 0, .max = 604800000,
+              .help = "give up after this long and drop, counted; 0 tries for ever"),
+    WEFT_DOUBLE("retry_on_failure.multiplier", L, multiplier, .fallback = "2", .min = 1, .max = 10,
+                .help = "accepted; the ceiling always doubles"),
+    WEFT_DOUBLE("retry_on_failure.randomization_factor", L, randomization_factor, .fallback = "1", .min = 0, .max = 1,
+                .help = "accepted; a wait is always a random part of its ceiling"),
+    WEFT_INT("circuit_breaker.threshold", L, breaker_threshold, .fallback = "5", .min = 0, .max = 1000,
+             .help = "failures in a row that open the breaker; 0 has no breaker"),
+    WEFT_MSEC("circuit_breaker.open_duration", L, breaker_open, .fallback = "30s", .min = 1, .max = 3600000,
+              .help = "how long an open breaker waits before one request probes the back end"),
+    WEFT_INT("batch.max_items", L, batch_items, .fallback = "0", .min = 0, .max = 1 << 20,
+             .help = "items that one request holds at most; 0 is the exporter's own choice"),
+    WEFT_BYTES("batch.max_bytes", L, batch_bytes, .fallback = "0", .min = 0, .max = 64 << 20,
+               .help = "bytes that one request holds at most; 0 is the exporter's own choice"),
+    WEFT_ENUM("on_full", L, on_full, .fallback = "refuse", .words = on_full_words,
+              .help = "when the journal is full because of this exporter: refuse new input, or skip its oldest records"),
+    WEFT_IGNORED("sending_queue", .help = "the journal stands in for it; see service.journal.max_size"),
+    { .key = NULL },
+};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.c: see service.h. The Collector's telemetry keys are mapped to the one admin endpoint. */
+#include "agent/service.h"
+
+#include "core/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define S struct weft_service
+
+static const char *const journal_modes[] = { "memory", "disk", NULL };
+static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
+static const char *const log_encodings[] = { "console", "json", NULL };
+static const char *const metrics_levels[] = { "none", "basic", "normal", "detailed", NULL };
+
+const struct weft_option weft_service_options[] = {
+    WEFT_ENUM("journal.mode", S, journal_mode, .fallback = "memory", .words = journal_modes,
+              .help = "where the journal lives; this build has memory"),
+    WEFT_STRING("journal.directory", S, journal_directory, .fallback = "/var/lib/weft",
+                .help = "where a journal on disk keeps its segments; not used in memory mode"),
+    WEFT_BYTES("journal.max_size", S, journal_max_size, .fallback = "32MiB", .min = 1 << 20, .max = 0x1p40,
+               .help = "all segments of all pipelines together; each pipeline gets an equal share"),
+    WEFT_IGNORED("journal.sync", .help = "when a journal on disk is flushed; nothing to flush in memory mode"),
+    WEFT_BYTES("memory_limit", S, memory_limit, .fallback = "64MiB", .min = 16 << 20, .max = 0x1p40,
+               .help = "what the process may use, the journal in memory mode included"),
+    WEFT_INT("ingest_loops", S, ingest_loops, .fallback = "0", .min = 0, .max = 64,
+             .help = "threads that receive; 0 means one a processor, at most 4"),
+    WEFT_MSEC("shutdown_timeout", S, shutdown_timeout, .fallback = "30s", .min = 0, .max = 3600000,
+              .help = "how long a stop waits for exporters to send what is left; then the rest is named and dropped"),
+    WEFT_STRING("telemetry.endpoint", S, telemetry_endpoint, .fallback = "127.0.0.1:8888",
+                .help = "address of the admin server: /metrics, /health/live, /health/ready, /api/v1/, the status page"),
+    WEFT_ENUM("telemetry.logs.level", S, log_level, .fallback = "info", .words = log_levels,
+              .help = "lines below this level are not written; --log-level wins"),
+    WEFT_ENUM("telemetry.logs.encoding", S, log_encoding, .fallback = "console", .words = log_encodings,
+              .help = "console writes logfmt, json one object a line; --log-format wins"),
+    WEFT_IGNORED("telemetry.logs.development", .help = "there is one form of log lines"),
+    WEFT_IGNORED("telemetry.logs.disable_caller", .help = "lines name components, not code"),
+    WEFT_IGNORED("telemetry.logs.disable_stacktrace", .help = "lines carry no stack traces"),
+    WEFT_IGNORED("telemetry.logs.output_paths", .help = "lines go to stderr"),
+    WEFT_IGNORED("telemetry.logs.error_output_paths", .help = "lines go to stderr"),
+    WEFT_IGNORED("telemetry.logs.initial_fields", .help = "lines have a fixed set of fields"),
+    WEFT_IGNORED("telemetry.logs.sampling", .help = "each message that a peer can trigger has a rate gate of its own"),
+    WEFT_IGNORED("telemetry.logs.processors", .help = "lines go to stderr"),
+    WEFT_ENUM("telemetry.metrics.level", S, metrics_level, .fallback = "normal", .words = metrics_levels,
+              .help = "none takes /metrics away; all others expose everything"),
+    WEFT_STRING("telemetry.metrics.address", S, metrics_address,
+                .help = "older spelling of telemetry.endpoint"),
+    WEFT_NODE("telemetry.metrics.readers", S, readers,
+              .help = "host and port of the first pull.exporter.prometheus reader stand in for telemetry.endpoint"),
+    WEFT_IGNORED("telemetry.metrics.views", .help = "own metrics are a fixed set"),
+    WEFT_IGNORED("telemetry.traces", .help = "the agent does not trace itself"),
+    WEFT_IGNORED("telemetry.resource", .help = "own metrics carry no resource"),
+    WEFT_LIST("extensions", S, extensions, .help = "ids of the extensions to start"),
+    WEFT_NODE("pipelines", S, pipelines,
+              .help = "map of traces, metrics or logs (with /name for several) to receivers, processors and exporters"),
+    { .key = NULL },
+};
+
+static const struct weft_node *descend(const struct weft_node *n, const char *const *path)
+{
+    for (; n && *path; path++)
+        n = weft_node_get(n, *path);
+    return n;
+}
+
+static char *join_address(struct weft_arena *arena, const char *host, const char *port)
+{
+    char text[300];
+
+    (void)snprintf(text, sizeof text, strchr(host, ':') && *host != '[' ? "[%s]:%s" : "%s:%s", host, port);
+    return (char *)(uintptr_t)weft_arena_copy(arena, weft_slice_str(text)).data;
+}
+
+/* The endpoint that telemetry.metrics.readers asks for, or NULL. */
+static char *reader_endpoint(const struct weft_node *readers, struct weft_arena *arena, struct weft_problems *problems,
+                             struct weft_problems *warnings)
+{
+    static const char *const path[] = { "pull", "exporter", "prometheus", NULL };
+    char *endpoint = NULL;
+
+    if (readers && readers->kind != WEFT_NODE_LIST && readers->kind != WEFT_NODE_NULL)
+        weft_problem(problems, readers, "service::telemetry::metrics::readers: expected a list");
+    for (const struct weft_node *r = readers ? readers->child : NULL; r; r = r->next) {
+        const struct weft_node *pull = descend(r, path);
+        const struct weft_node *host = weft_node_get(pull, "host"), *port = weft_node_get(pull, "port");
+        if (!pull || endpoint)
+            weft_problem(warnings, r, "service::telemetry::metrics::readers: only the first pull.exporter.prometheus is used");
+        else
+            endpoint = join_address(arena, host && host->text ? host->text : "localhost", port && port->text ? port->text : "8888");
+    }
+    return endpoint;
+}
+
+static void choose_endpoint(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,
+                            struct weft_problems *warnings, struct weft_service *s)
+{
+    static const char *const own[] = { "telemetry", "endpoint", NULL };
+    char *reader = reader_endpoint(s->readers, arena, problems, warnings);
+
+    if (descend(section, own))
+        return;
+    if (reader)
+        s->telemetry_endpoint = reader;
+    else if (s->metrics_address && *s->metrics_address)
+        s->telemetry_endpoint = s->metrics_address;
+}
+
+static void check_sizes(const struct weft_node *section, struct weft_problems *problems, const struct weft_service *s)
+{
+    static const char *const path[] = { "journal", "max_size", NULL };
+    char size[WEFT_QUANTITY_MAX], limit[WEFT_QUANTITY_MAX];
+    const struct weft_node *at = descend(section, path);
+
+    if (s->journal_mode != WEFT_SERVICE_MEMORY || s->journal_max_size < s->memory_limit)
+        return;
+    weft_problem(problems, at ? at : section,
+                 "service::journal::max_size (%s) must be less than service::memory_limit (%s): a journal in memory counts "
+                 "into the limit",
+                 weft_format_bytes((double)s->journal_max_size, size), weft_format_bytes((double)s->memory_limit, limit));
+}
+
+int weft_service_load(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,
+                      struct weft_problems *warnings, struct weft_service *ret_service)
+{
+    static const char *const mode[] = { "journal", "mode", NULL };
+    struct weft_service s = { 0 };
+    size_t before = problems->n;
+
+    (void)weft_options_load(weft_service_options, "service", section, &s, arena, problems);
+    if (s.journal_mode == WEFT_SERVICE_DISK)
+        weft_problem(problems, descend(section, mode),
+                     "service::journal::mode: this build keeps the journal in memory only; write 'memory'");
+    check_sizes(section, problems, &s);
+    choose_endpoint(section, arena, problems, warnings, &s);
+    if (problems->n > before)
+        return WEFT_ERR_CONFIG;
+    *ret_service = s;
+    return 0;
+}

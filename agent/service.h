@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.h: the `service` section but for its pipelines: journal, memory, telemetry, threads. */
+#ifndef WEFT_AGENT_SERVICE_H
+#define WEFT_AGENT_SERVICE_H
+
+#include "core/option.h"
+
+enum weft_service_journal_mode { WEFT_SERVICE_MEMORY, WEFT_SERVICE_DISK };
+enum weft_metrics_level { WEFT_METRICS_NONE, WEFT_METRICS_BASIC, WEFT_METRICS_NORMAL, WEFT_METRICS_DETAILED };
+
+struct weft_service {
+    int journal_mode;               /* enum weft_service_journal_mode */
+    char *journal_directory;
+    uint64_t journal_max_size;      /* bytes over all pipelines */
+    uint64_t memory_limit;          /* bytes, the journal in memory mode included */
+    int64_t ingest_loops;           /* 0: one a processor, at most 4 */
+    uint64_t shutdown_timeout;      /* ms */
+    char *telemetry_endpoint;       /* where the admin server listens */
+    int log_level;                  /* enum weft_log_level */
+    int log_encoding;               /* enum weft_log_format */
+    int metrics_level;              /* enum weft_metrics_level */
+    char *metrics_address;          /* the Collector's older spelling of the endpoint */
+    const struct weft_node *readers; /* and its newer one */
+    struct weft_strings extensions;
+    const struct weft_node *pipelines;
+};
+
+extern const struct weft_option weft_service_options[];
+
+/* Fills *ret_service from the node of the section (NULL: defaults). Strings live in `arena`. 0 or WEFT_ERR_CONFIG. */
+int weft_service_load(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,
+                      struct weft_problems *warnings, struct weft_service *ret_service);
+
+#endif
