@@ -6,8 +6,11 @@
  *
  *   (1) A body is taken into one contiguous buffer, Content-Length bytes or chunks, never more than
  *       max_body_size (413) nor, over all connections of the server, more than max_inflight (503).
- *   (2) A slow or silent peer is cut after idle_timeout; a request must be whole within request_timeout.
- *   (3) At most max_connections at once; one more is closed at accept.
+ *   (2) A connection that is silent for idle_timeout is cut; a request must be whole, and its answer taken, within
+ *       request_timeout.
+ *   (3) At most max_connections at once. One more takes the place of the one that has waited longest for a
+ *       request (first among those that never made one); when none waits it is closed at accept.
+ *   (4) What is too large is answered at once, while the peer still sends; what it goes on to send is thrown away.
  */
 #ifndef WEFT_CORE_HTTP_SERVER_H
 #define WEFT_CORE_HTTP_SERVER_H
@@ -20,7 +23,7 @@
 struct weft_http_server;
 
 struct weft_http_request {
-    const char *method, *path, *query; /* query: after '?', or "" */
+    const char *method, *path, *query; /* query: after '?', or ""; path is decoded, query is not */
     struct weft_slice body;            /* as received: not decompressed */
     void *connection;                  /* private: for weft_http_header */
 };
@@ -28,7 +31,7 @@ struct weft_http_request {
 /* What the handler answers. Filled with zeroes before the call. */
 struct weft_http_response {
     unsigned status;
-    const char *content_type;          /* static or living in the handler's ctx until the next call */
+    const char *content_type;          /* static or living in the handler's ctx until the next call; NULL: none */
     struct weft_slice body;            /* copied unless body_free is set */
     void (*body_free)(void *);         /* when set, called with body.data once it has been sent */
     const char *headers[8][2];         /* further headers, name and value; copied; NULL name ends */
@@ -44,8 +47,8 @@ struct weft_http_server_options {
     bool reuse_port;                   /* several loops share the port */
     uint64_t max_body_size;            /* bytes */
     uint64_t max_inflight;             /* bytes of bodies over all connections; 0: no limit of its own */
-    unsigned max_connections;
-    uint64_t idle_timeout_ms, request_timeout_ms;
+    unsigned max_connections;          /* 0: 256. Each costs up to 18 KiB while it is open (TLS: 40 KiB more) */
+    uint64_t idle_timeout_ms, request_timeout_ms; /* 0: 60 s, 30 s. The first counts in whole seconds */
     const struct weft_http_tls *tls;   /* NULL: cleartext */
     void *ctx;
     /* The request line and headers are in, the body is not. 0: go on. Else the status to refuse with (404, 405,
@@ -53,7 +56,8 @@ struct weft_http_server_options {
     unsigned (*on_headers)(void *ctx, const struct weft_http_request *request, struct weft_http_response *response);
     /* The request is whole. Must fill `response`. */
     void (*on_request)(void *ctx, const struct weft_http_request *request, struct weft_http_response *response);
-    /* The server refused by itself (413, 503, 400): may give the answer the body its protocol wants. NULL: plain. */
+    /* The server refused by itself (413; 503: max_inflight or out of memory; 408: request_timeout): may give the answer the
+     * body its protocol wants. The request's body is empty here. NULL: plain. */
     void (*on_refusal)(void *ctx, const struct weft_http_request *request, unsigned status, struct weft_http_response *response);
 };
 
@@ -65,10 +69,20 @@ int weft_http_server_open(struct weft_http_server **ret_server, uv_loop_t *loop,
 /* The port that was bound (when the endpoint said 0). */
 int weft_http_server_port(const struct weft_http_server *s);
 
-/* Stops listening; open requests may finish. */
+struct weft_http_server_stats {
+    unsigned connections;      /* open now */
+    uint64_t inflight_bytes;   /* held by bodies now */
+    uint64_t evicted;          /* closed while waiting, to make room */
+    uint64_t turned_away;      /* closed at accept */
+    uint64_t timed_out;        /* cut by request_timeout */
+};
+void weft_http_server_stats(const struct weft_http_server *s, struct weft_http_server_stats *ret_stats);
+
+/* Stops listening and closes connections that wait for a request; requests in hand may finish. */
 void weft_http_server_quiesce(struct weft_http_server *s);
 
-/* Closes everything; the memory goes when the loop has closed the handles (run the loop on). Accepts NULL. */
+/* Closes everything; the memory goes when the loop has closed the handles (run the loop on). Accepts NULL. Never from
+ * within one of the callbacks above. */
 void weft_http_server_close(struct weft_http_server *s);
 
 #endif

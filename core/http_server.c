@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_server.c: libmicrohttpd inside a libuv loop; see http_server.h. What happens to one request is
+ * http_request.c; here are the daemon, its descriptor and timer, connections and their deadlines.
+ *
+ * libmicrohttpd knows one timeout, silence. A peer that sends a byte now and then is never silent, so time is
+ * kept here too: each connection stands in one of three lines (http_request.h), each line in order of since_ms, and
+ * a look at three heads finds who is due. A connection that waits has idle_timeout to begin a request and request_timeout to
+ * bring its headers to an end; one with a request in hand has request_timeout from there until the answer is gone.
+ *
+ * Memory: libmicrohttpd holds one pool a connection and clears all of it after each request, so an idle
+ * connection that was used once costs the whole pool. POOL is therefore small and the number of connections bounded.
+ * One thread: the loop's.
+ */
+#include "core/http_server.h"
+
+#include "core/endpoint.h"
+#include "core/err.h"
+#include "core/http_request.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    POOL = 16 * 1024,             /* also bounds a request's headers: half is the read buffer to begin with */
+    BACKLOG = 1024,
+    CONNECTIONS_SLACK = 64,       /* cut ones, not closed yet; beyond that libmicrohttpd stops accepting for a moment */
+    CONNECTIONS_DEFAULT = 256,
+    TLS_FILE_MAX = 1 << 20,
+    TIMER_SLACK_MS = 1,
+};
+static const uint64_t IDLE_DEFAULT_MS = 60000, REQUEST_DEFAULT_MS = 30000;
+
+/* ---- connections ---- */
+static void leave_line(struct weft_http_server *s, struct weft_http_connection *c)
+{
+    struct weft_http_queue *q = &s->lines[c->line];
+
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        q->head = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    else
+        q->tail = c->prev;
+    c->prev = c->next = NULL;
+}
+
+static void join_line(struct weft_http_server *s, struct weft_http_connection *c, enum weft_http_line line)
+{
+    struct weft_http_queue *q = &s->lines[line];
+
+    c->line = line;
+    c->since_ms = uv_now(s->loop);
+    c->next = NULL;
+    c->prev = q->tail;
+    if (q->tail)
+        q->tail->next = c;
+    else
+        q->head = c;
+    q->tail = c;
+}
+
+void weft_http_connection_move(struct weft_http_server *s, struct weft_http_connection *c, enum weft_http_line line)
+{
+    leave_line(s, c);
+    join_line(s, c, line);
+}
+
+void weft_http_connection_cut(struct weft_http_server *s, struct weft_http_connection *c)
+{
+    s->stats.connections--;
+    weft_http_connection_move(s, c, WEFT_HTTP_CUT);
+    (void)shutdown(c->fd, SHUT_RDWR);
+}
+
+static struct weft_http_connection *longest_waiting(const struct weft_http_server *s)
+{
+    struct weft_http_connection *fresh = s->lines[WEFT_HTTP_FRESH].head;
+    return fresh ? fresh : s->lines[WEFT_HTTP_KEPT].head;
+}
+
+
+/* libmicrohttpd asks before it takes a connection in. */
+static enum MHD_Result may_connect(void *cls, const struct sockaddr *address, socklen_t len)
+{
+    struct weft_http_server *s = cls;
+    (void)address;
+    (void)len;
+
+    if (s->stats.connections < s->options.max_connections)
+        return MHD_YES;
+    struct weft_http_connection *c = longest_waiting(s);
+    if (!c) {
+        s->stats.turned_away++;
+        return MHD_NO;
+    }
+    weft_http_connection_cut(s, c);
+    s->stats.evicted++;
+    return MHD_YES;
+}
+
+static int verify_peer(gnutls_session_t session)
+{
+    unsigned status = 0;
+
+    if (gnutls_certificate_verify_peers2(session, &status) < 0)
+        return GNUTLS_E_CERTIFICATE_ERROR;
+    return status == 0 ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+/* A client CA means that clients must show a certificate of it: without this libmicrohttpd only asks. */
+static void require_certificate(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    gnutls_session_t session = info ? info->tls_session : NULL;
+
+    if (!session)
+        return;
+    gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+    gnutls_session_set_verify_function(session, verify_peer);
+}
+
+static void connected(struct weft_http_server *s, struct MHD_Connection *mhd, void **socket_context)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct weft_http_connection *c = calloc(1, sizeof *c);
+
+    *socket_context = c;
+    if (!c) { /* weft_http_access refuses such a connection's first request */
+        if (info)
+            (void)shutdown(info->connect_fd, SHUT_RDWR);
+        return;
+    }
+    c->mhd = mhd;
+    c->fd = info ? info->connect_fd : -1;
+    join_line(s, c, WEFT_HTTP_FRESH);
+    s->stats.connections++;
+    if (s->tls_files[2])
+        require_certificate(mhd);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct weft_http_server *s = cls;
+    struct weft_http_connection *c = *socket_context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        connected(s, mhd, socket_context);
+        return;
+    }
+    if (!c)
+        return;
+    if (c->line != WEFT_HTTP_CUT)
+        s->stats.connections--;
+    leave_line(s, c);
+    free(c);
+    *socket_context = NULL;
+}
+
+/* ---- time ---- */
+static uint64_t due_of(const struct weft_http_server *s, const struct weft_http_connection *c)
+{
+    uint64_t request = s->options.request_timeout_ms;
+    return c->since_ms + request + (c->line == WEFT_HTTP_ACTIVE ? 0 : s->options.idle_timeout_ms);
+}
+
+static void cut_overdue(struct weft_http_server *s)
+{
+    uint64_t now = uv_now(s->loop);
+
+    for (int line = WEFT_HTTP_FRESH; line <= WEFT_HTTP_ACTIVE; line++) {
+        struct weft_http_connection *c;
+        while ((c = s->lines[line].head) && due_of(s, c) <= now) {
+            s->stats.timed_out++;
+            if (line == WEFT_HTTP_ACTIVE)
+                weft_http_request_expire(s, c);
+            weft_http_connection_cut(s, c);
+        }
+    }
+}
+
+static void on_timer(uv_timer_t *timer);
+
+/* Lets the timer fire when the first of the lines, or libmicrohttpd, is due. It is moved only to an earlier time: one
+ * that fires early finds nothing to do and is set again, which is cheaper than to move it with every request. */
+static void schedule(struct weft_http_server *s)
+{
+    uint64_t now = uv_now(s->loop), due = UINT64_MAX;
+    MHD_UNSIGNED_LONG_LONG wait;
+
+    if (MHD_get_timeout(s->daemon, &wait) == MHD_YES)
+        due = now + wait + (wait ? TIMER_SLACK_MS : 0);
+    for (int line = WEFT_HTTP_FRESH; line <= WEFT_HTTP_ACTIVE; line++) {
+        const struct weft_http_connection *c = s->lines[line].head;
+        if (c && due_of(s, c) < due)
+            due = due_of(s, c);
+    }
+    if (due >= s->due_ms)
+        return;
+    s->due_ms = due;
+    (void)uv_timer_start(&s->timer, on_timer, due > now ? due - now : 0, 0);
+}
+
+static void pump(struct weft_http_server *s)
+{
+    cut_overdue(s);
+    (void)MHD_run(s->daemon);
+    schedule(s);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct weft_http_server *s = timer->data;
+
+    s->due_ms = UINT64_MAX;
+    pump(s);
+}
+
+/* An error of poll means that the descriptor is gone, which only weft_http_server_close does. */
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    if (status == 0)
+        pump(poll->data);
+}
+
+/* ---- opening ---- */
+
+/* A whole small file as a string. */
+static int read_file(const char *path, char **ret_text)
+{
+    char *text = malloc(TLS_FILE_MAX);
+    size_t len = 0;
+    ssize_t n = -1;
+
+    if (!text)
+        return UV_ENOMEM;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && len < TLS_FILE_MAX - 1 && (n = read(fd, text + len, TLS_FILE_MAX - 1 - len)) > 0)
+        len += (size_t)n;
+    int err = n < 0 ? -errno : n > 0 ? WEFT_ERR_TOO_LARGE : 0;
+    if (fd >= 0)
+        (void)close(fd);
+    if (err) {
+        free(text);
+        return err;
+    }
+    text[len] = '\0';
+    char *fitting = realloc(text, len + 1);
+    *ret_text = fitting ? fitting : text;
+    return 0;
+}
+
+static int read_tls_files(struct weft_http_server *s, const struct weft_http_tls *tls)
+{
+    const char *paths[3] = { tls->cert_file, tls->key_file, tls->client_ca_file };
+
+    if (!paths[0] || !paths[1])
+        return UV_EINVAL;
+    for (int i = 0; i < 3; i++) {
+        int err = paths[i] ? read_file(paths[i], &s->tls_files[i]) : 0;
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int start_daemon(struct weft_http_server *s, int listen_fd)
+{
+    const struct weft_http_server_options *o = &s->options;
+    bool tls = s->tls_files[0] != NULL;
+    struct MHD_OptionItem extra[] = {
+        { MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls_files[0] },
+        { MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls_files[1] },
+        { s->tls_files[2] ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, s->tls_files[2] },
+        { MHD_OPTION_END, 0, NULL },
+    };
+    struct MHD_OptionItem *more = tls ? extra : &extra[3];
+
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | (tls ? MHD_USE_TLS : 0), 0, may_connect, s, weft_http_access, s,
+        MHD_OPTION_LISTEN_SOCKET, listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, o->max_connections + CONNECTIONS_SLACK,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((o->idle_timeout_ms + 999) / 1000),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
+        MHD_OPTION_NOTIFY_COMPLETED, weft_http_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_URI_LOG_CALLBACK, weft_http_request_line, s,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+    return s->daemon ? 0 : tls ? WEFT_ERR_CONFIG : UV_ENOMEM;
+}
+
+static int start_polling(struct weft_http_server *s)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    int err = info ? uv_poll_init(s->loop, &s->poll, info->epoll_fd) : UV_ENOTSUP;
+
+    if (err)
+        return err;
+    s->poll.data = s;
+    (void)uv_timer_init(s->loop, &s->timer);
+    s->timer.data = s;
+    s->open_handles = 2;
+    s->due_ms = UINT64_MAX;
+    return uv_poll_start(&s->poll, UV_READABLE, on_poll);
+}
+
+static void release(struct weft_http_server *s)
+{
+    weft_http_bodies_release(s);
+    for (int i = 0; i < 3; i++)
+        free(s->tls_files[i]);
+    free(s);
+}
+
+static void fill_defaults(struct weft_http_server_options *o)
+{
+    if (!o->idle_timeout_ms)
+        o->idle_timeout_ms = IDLE_DEFAULT_MS;
+    if (!o->request_timeout_ms)
+        o->request_timeout_ms = REQUEST_DEFAULT_MS;
+    if (!o->max_connections)
+        o->max_connections = CONNECTIONS_DEFAULT;
+    if (!o->max_inflight)
+        o->max_inflight = UINT64_MAX;
+}
+
+/* The steps of opening, each with the words for its failure. After an error `s` may be half open. */
+static int open_steps(struct weft_http_server *s, const char **words)
+{
+    const struct weft_http_server_options *o = &s->options;
+    struct sockaddr_storage address;
+    socklen_t len;
+
+    *words = "cannot resolve the endpoint";
+    int err = weft_endpoint_parse(o->endpoint, &address, &len);
+    if (err)
+        return err;
+    *words = "cannot read a certificate or key file";
+    err = o->tls ? read_tls_files(s, o->tls) : 0;
+    if (err)
+        return err;
+    *words = "cannot listen";
+    int fd = weft_endpoint_listen(o->endpoint, o->reuse_port, BACKLOG);
+    if (fd < 0)
+        return fd;
+    s->port = weft_endpoint_port(fd);
+    *words = o->tls ? "bad certificate or key" : "cannot start the HTTP server";
+    err = start_daemon(s, fd);
+    if (err) {
+        (void)close(fd);
+        return err;
+    }
+    *words = "cannot watch the HTTP server's descriptor";
+    return start_polling(s);
+}
+
+int weft_http_server_open(struct weft_http_server **ret_server, uv_loop_t *loop,
+                          const struct weft_http_server_options *options, const char **ret_error)
+{
+    struct weft_http_server *s = calloc(1, sizeof *s);
+    const char *words = "out of memory";
+
+    int err = s ? 0 : UV_ENOMEM;
+    if (!err) {
+        s->options = *options;
+        s->loop = loop;
+        fill_defaults(&s->options);
+        err = open_steps(s, &words);
+    }
+    if (err) {
+        weft_http_server_close(s);
+        if (ret_error)
+            *ret_error = words;
+        return err;
+    }
+    *ret_server = s;
+    return 0;
+}
+
+int weft_http_server_port(const struct weft_http_server *s)
+{
+    return s->port;
+}
+
+void weft_http_server_stats(const struct weft_http_server *s, struct weft_http_server_stats *ret_stats)
+{
+    *ret_stats = s->stats;
+}
+
+/* ---- closing ---- */
+void weft_http_server_quiesce(struct weft_http_server *s)
+{
+    if (s->quiesced)
+        return;
+    s->quiesced = true;
+    int fd = MHD_quiesce_daemon(s->daemon);
+    if (fd != MHD_INVALID_SOCKET)
+        (void)close(fd);
+    for (int line = WEFT_HTTP_FRESH; line <= WEFT_HTTP_KEPT; line++)
+        while (s->lines[line].head)
+            weft_http_connection_cut(s, s->lines[line].head);
+    schedule(s);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct weft_http_server *s = handle->data;
+
+    if (--s->open_handles == 0)
+        release(s);
+}
+
+void weft_http_server_close(struct weft_http_server *s)
+{
+    if (!s || s->closing)
+        return;
+    s->closing = true;
+    if (s->open_handles) {
+        (void)uv_poll_stop(&s->poll); /* before its descriptor goes */
+        (void)uv_timer_stop(&s->timer);
+    }
+    if (s->daemon)
+        MHD_stop_daemon(s->daemon);
+    if (!s->open_handles) {
+        release(s);
+        return;
+    }
+    uv_close((uv_handle_t *)&s->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&s->timer, on_handle_closed);
+}
