@@ -147,19 +147,27 @@ int weft_span_link_next(struct weft_slice *rest, struct weft_span_link *ret_link
     return 1;
 }
 
+/* 1: one of the fields that an AnyValue chooses from is there. 0: none. */
+static int holds_value(struct weft_slice any)
+{
+    struct weft_slice bytes;
+    uint64_t scalar;
+    uint32_t key;
+    int result, found = 0;
+
+    while ((result = weft_scan_field(&any, &key, &scalar, &bytes)) > 0)
+        found |= key >> 3 <= WEFT_VALUE_STRING_INDEX;
+    return result < 0 ? result : found;
+}
+
 /* A second body merges into the first: the last piece that holds a value is the body. */
 static int merge_body(struct weft_slice piece, struct weft_log_view *log)
 {
-    struct weft_any value;
+    const int result = log->body.data ? holds_value(piece) : 1;
 
-    if (log->body.data) {
-        int result = weft_any_read(piece, &value);
-
-        if (result < 0 || value.kind == WEFT_ANY_EMPTY)
-            return result;
-    }
-    log->body = piece;
-    return 0;
+    if (result > 0)
+        log->body = piece;
+    return result < 0 ? result : 0;
 }
 
 int weft_log_read(struct weft_slice message, struct weft_log_view *ret_log)
