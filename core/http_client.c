@@ -204,6 +204,8 @@ static int set_url(struct call *call)
                    : strncasecmp(url, "https:", 6) == 0 ? CURL_HTTP_VERSION_2TLS
                                                            : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
     curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, version);
+    /* libcurl 7.88 breaks a prior-knowledge connection when it uses it again (curl issue 10634). */
+    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE ? 1L : 0L);
     if (c->options.server_name_override)
         return override_host(c, call->easy, url);
     return curl_easy_setopt(call->easy, CURLOPT_URL, url) == CURLE_OK ? 0 : UV_ENOMEM;

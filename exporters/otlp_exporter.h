@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otlp_exporter.h: the instance behind the OTLP exporters and what their files share. Private to them.
+ *
+ *   (1) A batch is sent as one or more pieces, one after the other; a piece is a run of its items. Nearly always
+ *       the first piece is the whole batch; a back end that finds it too large gets it in smaller ones.
+ *   (2) A batch is ended (host->done) exactly once for each send.
+ *
+ * One thread: the lane's.
+ */
+#ifndef WEFT_EXPORTERS_OTLP_EXPORTER_H
+#define WEFT_EXPORTERS_OTLP_EXPORTER_H
+
+#include "core/buf.h"
+#include "core/component.h"
+#include "core/gzip.h"
+#include "core/http_client.h"
+
+enum weft_otlp_protocol { WEFT_OTLP_GRPC, WEFT_OTLP_GRPC_LONG, WEFT_OTLP_HTTP, WEFT_OTLP_THRIFT };
+enum weft_otlp_encoding { WEFT_OTLP_PROTO, WEFT_OTLP_JSON };
+enum weft_otlp_compression { WEFT_OTLP_AUTO, WEFT_OTLP_GZIP, WEFT_OTLP_NONE };
+
+struct weft_otlp_request;
+
+struct weft_otlp_exporter {
+    struct weft_exporter base;
+    /* options */
+    char *endpoint, *traces_endpoint, *logs_endpoint, *metrics_endpoint;
+    struct weft_pairs headers;
+    int compression, encoding, protocol;
+    int64_t gzip_level;
+    uint64_t timeout_ms;
+    bool insecure, insecure_skip_verify;
+    char *ca_file, *cert_file, *key_file, *server_name_override;
+    /* running */
+    bool grpc, compress;
+    struct weft_arena text;                /* URLs and header lines */
+    const char *urls[WEFT_SIGNALS];        /* NULL: nowhere to send that signal */
+    const char *lines[WEFT_HTTP_MAX_HEADERS]; /* header lines of every request, NULL-terminated */
+    struct weft_http_client *client;
+    struct weft_gzip *gzip;
+    struct weft_otlp_request *free;        /* what is not out; kept for its buffers */
+    uint64_t piece_bytes;                  /* the back end refused more than this; 0: it never did */
+    struct weft_log_gate gate;
+};
+
+/* Begins to send; weft_exporter_type.send. */
+void weft_otlp_send(struct weft_exporter *self, struct weft_batch *batch);
+
+/* Frees the requests that are not out. */
+void weft_otlp_requests_free(struct weft_otlp_exporter *o);
+
+/* exporters/otlp_target.c: where requests go and what their heads say. */
+
+/* Reports what is wrong with endpoints, protocol and headers; weft_exporter_type.check. */
+int weft_otlp_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems);
+
+/* Fills text, urls, lines, grpc and compress from the options. 0 or a negative code. */
+int weft_otlp_target(struct weft_otlp_exporter *o);
+
+#endif

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otlp_send.c: one batch on its way; see otlp_exporter.h.
+ *
+ *            weft_otlp_send
+ *                  |
+ *   +--------> send_piece ----(cannot even begin)---------------------------+
+ *   |              |                                                        |
+ *   |           on_done                                                     |
+ *   |   accepted / refused for good   too large   no answer, busy           |
+ *   |              |                     |              |                   |
+ *   +-- more <- settle_piece          shrink         finish(RETRY) <--------+
+ *   |              | no more             |
+ *   |          finish(SENT)              |
+ *   +------------------------------------+
+ *
+ * OTLP's partial success says how many items were refused, not which: the first of the piece are taken for them.
+ */
+#include "exporters/otlp_exporter.h"
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/otlp_json.h"
+#include "exporters/otlp_answer.h"
+#include "exporters/otlp_subset.h"
+
+#include <stdlib.h>
+
+enum {
+    PREFIX = 5,                         /* of a gRPC message: compressed flag and length */
+    SMALLEST_PIECE = 64 * 1024,         /* what a back end refuses below this is not a matter of size */
+    RESPONSE_LIMIT = 64 * 1024,
+    KEEP_BUFFER = 4 * 1024 * 1024,      /* larger ones are given back after the request */
+};
+static const size_t BUFFER_MAX = 64u << 20;
+
+struct weft_otlp_request {
+    struct weft_otlp_exporter *o;
+    struct weft_otlp_request *next;
+    struct weft_batch *batch;
+    uint64_t first, end;                /* the piece that is out: items [first, end) */
+    uint64_t bytes;                     /* of the piece as protobuf, before compression */
+    bool whole;                         /* the piece is the batch */
+    uint8_t prefix[PREFIX];
+    struct weft_slice *slices;          /* [0] is the prefix */
+    size_t slices_cap, n_slices;
+    struct weft_buf raw, json, packed;
+};
+
+/* ---- requests are kept for their buffers ---- */
+static void buffer_init(const struct weft_otlp_exporter *o, struct weft_buf *b)
+{
+    weft_buf_init(b, o->base.memory_limit > 0 && o->base.memory_limit < BUFFER_MAX ? o->base.memory_limit : BUFFER_MAX);
+}
+
+static struct weft_otlp_request *request_take(struct weft_otlp_exporter *o)
+{
+    struct weft_otlp_request *r = o->free;
+
+    if (r) {
+        o->free = r->next;
+        return r;
+    }
+    r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->o = o;
+    buffer_init(o, &r->raw);
+    buffer_init(o, &r->json);
+    buffer_init(o, &r->packed);
+    return r;
+}
+
+static void buffer_keep(struct weft_buf *b)
+{
+    if (b->cap > KEEP_BUFFER)
+        weft_buf_release(b);
+}
+
+static void request_give_back(struct weft_otlp_request *r)
+{
+    buffer_keep(&r->raw);
+    buffer_keep(&r->json);
+    buffer_keep(&r->packed);
+    r->batch = NULL;
+    r->next = r->o->free;
+    r->o->free = r;
+}
+
+void weft_otlp_requests_free(struct weft_otlp_exporter *o)
+{
+    while (o->free) {
+        struct weft_otlp_request *r = o->free;
+        o->free = r->next;
+        weft_buf_release(&r->raw);
+        weft_buf_release(&r->json);
+        weft_buf_release(&r->packed);
+        free(r->slices);
+        free(r);
+    }
+}
+
+/* ---- composing a piece ---- */
+static bool all_wait(const struct weft_batch *batch)
+{
+    for (uint64_t i = 0; i < batch->n_items; i++)
+        if (batch->item_state[i] != WEFT_ITEM_WAITING)
+            return false;
+    return true;
+}
+
+static int slices_reserve(struct weft_otlp_request *r, size_t n)
+{
+    if (n <= r->slices_cap)
+        return 0;
+    struct weft_slice *slices = realloc(r->slices, n * sizeof *slices);
+    if (!slices)
+        return UV_ENOMEM;
+    r->slices = slices;
+    r->slices_cap = n;
+    return 0;
+}
+
+static void use_buffer(struct weft_otlp_request *r, const struct weft_buf *b)
+{
+    r->slices[1] = weft_buf_slice(b);
+    r->n_slices = 2;
+}
+
+/* The records as they are: requests of one signal put behind each other are one request. */
+static void gather(struct weft_otlp_request *r)
+{
+    const struct weft_batch *batch = r->batch;
+
+    r->bytes = 0;
+    r->n_slices = 1;
+    for (size_t i = 0; i < batch->n_records; i++) {
+        r->slices[r->n_slices++] = batch->records[i].payload;
+        r->bytes += batch->records[i].payload.len;
+    }
+}
+
+static int select_items(struct weft_otlp_request *r)
+{
+    uint64_t n;
+
+    weft_buf_reset(&r->raw);
+    int err = weft_otlp_subset(r->batch, r->first, r->end, &r->raw, &n);
+    r->bytes = r->raw.len;
+    use_buffer(r, &r->raw);
+    return err;
+}
+
+static int to_json(struct weft_otlp_request *r)
+{
+    if (r->n_slices != 2) {
+        weft_buf_reset(&r->raw);
+        for (size_t i = 1; i < r->n_slices; i++)
+            weft_buf_append(&r->raw, r->slices[i].data, r->slices[i].len);
+        if (r->raw.err)
+            return r->raw.err;
+        use_buffer(r, &r->raw);
+    }
+    weft_buf_reset(&r->json);
+    int err = weft_otlp_json_write(r->batch->signal, r->slices[1], &r->json);
+    use_buffer(r, &r->json);
+    return err;
+}
+
+static int compress(struct weft_otlp_request *r)
+{
+    weft_buf_reset(&r->packed);
+    int err = weft_gzip_run(r->o->gzip, r->slices + 1, r->n_slices - 1, &r->packed);
+    use_buffer(r, &r->packed);
+    return err;
+}
+
+static void prefix(struct weft_otlp_request *r)
+{
+    uint64_t len = 0;
+
+    for (size_t i = 1; i < r->n_slices; i++)
+        len += r->slices[i].len;
+    r->prefix[0] = r->o->compress;
+    for (int i = 0; i < 4; i++)
+        r->prefix[1 + i] = (uint8_t)(len >> (24 - 8 * i));
+    r->slices[0] = weft_slice_of(r->prefix, PREFIX);
+}
+
+static int compose(struct weft_otlp_request *r)
+{
+    struct weft_otlp_exporter *o = r->o;
+    int err = slices_reserve(r, r->batch->n_records + 2);
+
+    if (err)
+        return err;
+    if (r->whole)
+        gather(r);
+    else
+        err = select_items(r);
+    if (!err && o->encoding == WEFT_OTLP_JSON)
+        err = to_json(r);
+    if (!err && o->compress)
+        err = compress(r);
+    if (!err && o->grpc)
+        prefix(r);
+    return err;
+}
+
+/* ---- ends ---- */
+static void finish(struct weft_otlp_request *r, enum weft_outcome outcome, const char *reason, const char *detail,
+                   uint64_t retry_after_ms)
+{
+    struct weft_otlp_exporter *o = r->o;
+    struct weft_batch *batch = r->batch;
+
+    request_give_back(r);
+    o->base.host->done(&o->base, batch, outcome, reason, detail, retry_after_ms);
+}
+
+/* Rejects up to `n` of the piece's items that wait, from its start. */
+static void reject(struct weft_otlp_request *r, uint64_t n, const char *reason, const char *detail)
+{
+    struct weft_batch *batch = r->batch;
+
+    for (uint64_t i = r->first; i < r->end && n > 0;) {
+        uint64_t run = 0;
+        while (i + run < r->end && run < n && batch->item_state[i + run] == WEFT_ITEM_WAITING)
+            run++;
+        if (run > 0)
+            r->o->base.host->reject(&r->o->base, batch, i, run, reason, detail);
+        n -= run;
+        i += run > 0 ? run : 1;
+    }
+}
+
+static uint64_t count_waiting(const struct weft_otlp_request *r, uint64_t first, uint64_t end)
+{
+    uint64_t n = 0;
+
+    for (uint64_t i = first; i < end; i++)
+        n += r->batch->item_state[i] == WEFT_ITEM_WAITING;
+    return n;
+}
+
+static void mark_sent(struct weft_otlp_request *r)
+{
+    for (uint64_t i = r->first; i < r->end; i++)
+        if (r->batch->item_state[i] == WEFT_ITEM_WAITING)
+            r->batch->item_state[i] = WEFT_ITEM_SENT;
+}
+
+static void note(struct weft_otlp_exporter *o, const struct weft_otlp_verdict *v)
+{
+    unsigned dropped;
+
+    if (v->detail[0] == 0 && v->rejected == 0)
+        return;
+    if (!weft_log_gate_open(&o->gate, weft_clock_mono_ms(), &dropped))
+        return;
+    weft_log(o->base.log, WEFT_LOG_WARN, o->base.id,
+             "the back end accepted a request with a remark: %llu items rejected: %s (%u such lines not written)",
+             (unsigned long long)v->rejected, v->detail[0] ? v->detail : "it does not say why", dropped);
+}
+
+/* ---- pieces ---- */
+static void send_piece(struct weft_otlp_request *r);
+
+/* The items of the next piece: about as many bytes as the back end takes. */
+static void choose_piece(struct weft_otlp_request *r, uint64_t first)
+{
+    const struct weft_batch *batch = r->batch;
+    uint64_t limit = r->o->piece_bytes, n = batch->n_items;
+
+    if (limit > 0 && batch->n_bytes > limit)
+        n = batch->n_items * limit / batch->n_bytes;
+    n = n > 0 ? n : 1;
+    r->first = first;
+    r->end = batch->n_items - first < n ? batch->n_items : first + n;
+    r->whole = first == 0 && r->end == batch->n_items && all_wait(batch);
+}
+
+/* The next piece that has items waiting; the end when there is none. */
+static void next_piece(struct weft_otlp_request *r)
+{
+    const struct weft_batch *batch = r->batch;
+    uint64_t first = r->end;
+
+    while (first < batch->n_items && batch->item_state[first] != WEFT_ITEM_WAITING)
+        first++;
+    if (first == batch->n_items) {
+        finish(r, WEFT_SENT, "sent", NULL, 0);
+        return;
+    }
+    choose_piece(r, first);
+    send_piece(r);
+}
+
+/* Half of what was too much, for this batch and for those to come. False: it cannot get any smaller. */
+static bool shrink(struct weft_otlp_request *r)
+{
+    uint64_t bytes = r->bytes > 0 ? r->bytes : r->batch->n_bytes;
+
+    if (bytes <= SMALLEST_PIECE || count_waiting(r, r->first, r->end) < 2)
+        return false;
+    uint64_t items = r->end - r->first;
+    r->o->piece_bytes = bytes / 2 > SMALLEST_PIECE ? bytes / 2 : SMALLEST_PIECE;
+    choose_piece(r, r->first);
+    if (r->end - r->first >= items) { /* the average lies when items differ much in size */
+        r->end = r->first + items / 2;
+        r->whole = false;
+    }
+    return true;
+}
+
+static void settle_refusal(struct weft_otlp_request *r, const char *reason, const char *detail)
+{
+    if (r->first == 0 && r->end == r->batch->n_items) {
+        finish(r, WEFT_REJECTED, reason, detail, 0);
+        return;
+    }
+    reject(r, r->end - r->first, reason, detail);
+    next_piece(r);
+}
+
+static void settle(struct weft_otlp_request *r, const struct weft_otlp_verdict *v)
+{
+    switch (v->outcome) {
+    case WEFT_RETRY:
+        finish(r, WEFT_RETRY, v->reason, v->detail, v->retry_after_ms);
+        return;
+    case WEFT_REJECTED:
+        if (v->too_large && shrink(r))
+            send_piece(r);
+        else
+            settle_refusal(r, v->reason, v->detail);
+        return;
+    case WEFT_SENT:
+        note(r->o, v);
+        reject(r, v->rejected, "partial_success", v->detail);
+        if (r->end == r->batch->n_items) {
+            finish(r, WEFT_SENT, "sent", NULL, 0);
+            return;
+        }
+        mark_sent(r);
+        next_piece(r);
+    }
+}
+
+static void on_done(void *ctx, const struct weft_http_result *result)
+{
+    struct weft_otlp_request *r = ctx;
+    struct weft_otlp_verdict verdict;
+
+    r->batch->sent_bytes += result->sent_bytes;
+    if (r->o->grpc)
+        weft_otlp_judge_grpc(result, &verdict);
+    else
+        weft_otlp_judge_http(result, (int64_t)(weft_clock_wall_ns() / 1000000000), &verdict);
+    settle(r, &verdict);
+}
+
+/* Composing fails on memory (try again), on a ceiling of ours (try less), or on what the payload is. */
+static void cannot_begin(struct weft_otlp_request *r, int err)
+{
+    if (err == WEFT_ERR_TOO_LARGE && shrink(r))
+        send_piece(r);
+    else if (err == WEFT_ERR_TOO_LARGE || err == WEFT_ERR_MALFORMED || err == WEFT_ERR_TOO_DEEP)
+        settle_refusal(r, err == WEFT_ERR_TOO_LARGE ? "too_large" : "malformed", weft_err_text(err));
+    else
+        finish(r, WEFT_RETRY, err == UV_ECANCELED ? "stopped" : "local", weft_err_text(err), 0);
+}
+
+static void send_piece(struct weft_otlp_request *r)
+{
+    struct weft_otlp_exporter *o = r->o;
+    const char *url = o->urls[r->batch->signal];
+
+    if (!url) {
+        finish(r, WEFT_REJECTED, "no_endpoint", "no endpoint is configured for this signal", 0);
+        return;
+    }
+    int err = compose(r);
+    if (!err) {
+        size_t skip = o->grpc ? 0 : 1;
+        const struct weft_http_call call = {
+            .method = "POST",
+            .url = url,
+            .headers = o->lines,
+            .body = r->slices + skip,
+            .n_body = r->n_slices - skip,
+            .timeout_ms = o->timeout_ms,
+            .response_limit = RESPONSE_LIMIT,
+            .ctx = r,
+            .done = on_done,
+        };
+        err = weft_http_call(o->client, &call);
+    }
+    if (err)
+        cannot_begin(r, err);
+}
+
+void weft_otlp_send(struct weft_exporter *self, struct weft_batch *batch)
+{
+    struct weft_otlp_exporter *o = (struct weft_otlp_exporter *)self;
+    struct weft_otlp_request *r = request_take(o);
+
+    if (!r) {
+        self->host->done(self, batch, WEFT_RETRY, "local", weft_err_text(UV_ENOMEM), 0);
+        return;
+    }
+    r->batch = batch;
+    r->bytes = 0;
+    r->end = 0;
+    next_piece(r);
+}

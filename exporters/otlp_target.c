@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otlp_target.c: from the options to URLs and header lines; see otlp_exporter.h.
+ *
+ * A gRPC endpoint is host:port, or a URL whose scheme decides about TLS; an HTTP endpoint is a base URL to which
+ * /v1/traces and so on are added, unless a signal has an endpoint of its own. A configuration of the Collector
+ * means the same here.
+ */
+#include "exporters/otlp.h"
+#include "exporters/otlp_exporter.h"
+
+#include "core/err.h"
+
+#include <inttypes.h>
+#include <strings.h>
+
+enum { TEXT_MAX = 64 * 1024 };
+
+static const char *const grpc_paths[WEFT_SIGNALS] = {
+    [WEFT_TRACES] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    [WEFT_LOGS] = "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    [WEFT_METRICS] = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+};
+
+static const char *const http_paths[WEFT_SIGNALS] = {
+    [WEFT_TRACES] = "/v1/traces", [WEFT_LOGS] = "/v1/logs", [WEFT_METRICS] = "/v1/metrics",
+};
+
+/* ---- what an endpoint says ---- */
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_url(const char *endpoint)
+{
+    return has_prefix(endpoint, "http://") || has_prefix(endpoint, "https://");
+}
+
+/* host:port without a scheme; the resolver prefix of gRPC names is accepted and means nothing here. */
+static const char *plain_authority(const char *endpoint)
+{
+    return has_prefix(endpoint, "dns:///") ? endpoint + 7 : endpoint;
+}
+
+static bool is_authority(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+
+    if (!colon || colon == text || strpbrk(text, "/ \t@?#"))
+        return false;
+    size_t digits = strspn(colon + 1, "0123456789");
+    return digits >= 1 && digits <= 5 && colon[1 + digits] == 0;
+}
+
+static bool is_grpc(const struct weft_otlp_exporter *o)
+{
+    if (o->base.type == &weft_exporter_otlphttp)
+        return false;
+    return o->base.type == &weft_exporter_otlp || o->protocol != WEFT_OTLP_HTTP;
+}
+
+static const char *signal_endpoint(const struct weft_otlp_exporter *o, enum weft_signal signal)
+{
+    return signal == WEFT_TRACES ? o->traces_endpoint : signal == WEFT_LOGS ? o->logs_endpoint : o->metrics_endpoint;
+}
+
+/* ---- check ---- */
+static void check_headers(const struct weft_otlp_exporter *o, const struct weft_node *map, struct weft_problems *problems)
+{
+    const struct weft_node *headers = weft_node_get(map, "headers");
+
+    for (size_t i = 0; i < o->headers.n; i++) {
+        const struct weft_pair *h = &o->headers.items[i];
+        if (!*h->key || strpbrk(h->key, ": \t\r\n") || strpbrk(h->value, "\r\n"))
+            weft_problem(problems, weft_node_get(headers, h->key), "headers: '%s' is not a header of one line", h->key);
+    }
+    if (o->headers.n + 8 > WEFT_HTTP_MAX_HEADERS)
+        weft_problem(problems, headers, "headers: more than %d", WEFT_HTTP_MAX_HEADERS - 8);
+}
+
+static void check_http_endpoints(const struct weft_otlp_exporter *o, const struct weft_node *map,
+                                 struct weft_problems *problems)
+{
+    static const char *const keys[] = { "endpoint", "traces_endpoint", "logs_endpoint", "metrics_endpoint" };
+    const char *const values[] = { o->endpoint, o->traces_endpoint, o->logs_endpoint, o->metrics_endpoint };
+    size_t n = 0;
+
+    for (size_t i = 0; i < 4; i++) {
+        n += values[i] != NULL;
+        if (values[i] && !is_url(values[i]))
+            weft_problem(problems, weft_node_get(map, keys[i]), "%s: '%s' is not a URL (http://host:port)", keys[i],
+                         values[i]);
+    }
+    if (n == 0)
+        weft_problem(problems, map, "endpoint is missing (or one of traces_endpoint, logs_endpoint, metrics_endpoint)");
+}
+
+int weft_otlp_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems)
+{
+    const struct weft_otlp_exporter *o = (const struct weft_otlp_exporter *)self;
+    size_t before = problems->n;
+
+    check_headers(o, map, problems);
+    if (self->type == &weft_exporter_otlphttp)
+        check_http_endpoints(o, map, problems);
+    else if (o->endpoint && !is_url(o->endpoint) && !is_authority(plain_authority(o->endpoint)))
+        weft_problem(problems, weft_node_get(map, "endpoint"), "endpoint: '%s' is not host:port", o->endpoint);
+    if (self->type == &weft_exporter_jaeger && o->protocol == WEFT_OTLP_THRIFT)
+        weft_problem(problems, weft_node_get(map, "protocol"),
+                     "protocol: thrift_http is not built; every Jaeger since 1.35 takes grpc and otlp_http");
+    return problems->n == before ? 0 : WEFT_ERR_CONFIG;
+}
+
+/* ---- URLs and header lines ---- */
+static const char *keep(struct weft_otlp_exporter *o, struct weft_buf *line)
+{
+    struct weft_slice copy = { 0 };
+
+    if (!line->err)
+        copy = weft_arena_copy(&o->text, weft_buf_slice(line));
+    weft_buf_reset(line);
+    return (const char *)copy.data;
+}
+
+/* The endpoint as a base URL without a slash at its end. */
+static void put_base(const struct weft_otlp_exporter *o, struct weft_buf *line)
+{
+    const char *rest = plain_authority(o->endpoint);
+    size_t len = strlen(rest);
+
+    while (len > 0 && rest[len - 1] == '/')
+        len--;
+    if (!is_url(rest))
+        weft_buf_append_str(line, o->insecure ? "http://" : "https://");
+    weft_buf_append(line, rest, len);
+}
+
+static int make_urls(struct weft_otlp_exporter *o, struct weft_buf *line)
+{
+    for (enum weft_signal s = 0; s < WEFT_SIGNALS; s++) {
+        const char *own = o->grpc ? NULL : signal_endpoint(o, s);
+        if (!own && !o->endpoint)
+            continue;
+        if (own) {
+            weft_buf_append_str(line, own);
+        } else {
+            put_base(o, line);
+            weft_buf_append_str(line, (o->grpc ? grpc_paths : http_paths)[s]);
+        }
+        o->urls[s] = keep(o, line);
+        if (!o->urls[s])
+            return UV_ENOMEM;
+    }
+    return 0;
+}
+
+static int add_line(struct weft_otlp_exporter *o, struct weft_buf *line)
+{
+    size_t n = 0;
+
+    while (o->lines[n])
+        n++;
+    if (n + 1 >= WEFT_HTTP_MAX_HEADERS)
+        return WEFT_ERR_TOO_LARGE;
+    o->lines[n] = keep(o, line);
+    return o->lines[n] ? 0 : UV_ENOMEM;
+}
+
+static int add_text(struct weft_otlp_exporter *o, struct weft_buf *line, const char *text)
+{
+    weft_buf_append_str(line, text);
+    return add_line(o, line);
+}
+
+/* gRPC allows eight digits. */
+static int add_grpc_timeout(struct weft_otlp_exporter *o, struct weft_buf *line)
+{
+    bool fits = o->timeout_ms < 100000000;
+
+    weft_buf_printf(line, "grpc-timeout: %" PRIu64 "%c", fits ? o->timeout_ms : o->timeout_ms / 1000, fits ? 'm' : 'S');
+    return add_line(o, line);
+}
+
+static int make_lines(struct weft_otlp_exporter *o, struct weft_buf *line)
+{
+    int err;
+
+    if (o->grpc) {
+        err = add_text(o, line, "content-type: application/grpc");
+        if (!err)
+            err = add_text(o, line, "te: trailers");
+        if (!err)
+            err = add_grpc_timeout(o, line);
+        if (!err && o->compress)
+            err = add_text(o, line, "grpc-encoding: gzip");
+    } else {
+        err = add_text(o, line, o->encoding == WEFT_OTLP_JSON ? "Content-Type: application/json"
+                                                              : "Content-Type: application/x-protobuf");
+        if (!err && o->compress)
+            err = add_text(o, line, "Content-Encoding: gzip");
+    }
+    for (size_t i = 0; !err && i < o->headers.n; i++) {
+        weft_buf_printf(line, "%s: %s", o->headers.items[i].key, o->headers.items[i].value);
+        err = add_line(o, line);
+    }
+    return err;
+}
+
+static bool all_loopback(const struct weft_otlp_exporter *o)
+{
+    for (enum weft_signal s = 0; s < WEFT_SIGNALS; s++)
+        if (o->urls[s] && !weft_http_is_loopback(o->urls[s]))
+            return false;
+    return true;
+}
+
+int weft_otlp_target(struct weft_otlp_exporter *o)
+{
+    struct weft_buf line;
+
+    o->grpc = is_grpc(o);
+    weft_arena_init(&o->text, TEXT_MAX);
+    weft_buf_init(&line, TEXT_MAX);
+    int err = make_urls(o, &line);
+    if (!err) {
+        o->compress = o->compression == WEFT_OTLP_GZIP || (o->compression == WEFT_OTLP_AUTO && !all_loopback(o));
+        err = make_lines(o, &line);
+    }
+    weft_buf_release(&line);
+    return err;
+}
