@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime.c: see runtime.h. The order of starting and stopping; what is started is made in runtime_build.c.
+ *
+ * NEW -> RUNNING (start) -> STOPPING -> STOPPED (stop)
+ */
+#include "agent/runtime.h"
+
+#include "agent/runtime_state.h"
+#include "core/clock.h"
+#include "core/err.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { GRACE_STEP_MS = 20, GRACE_MAX_MS = 1000 };
+
+int weft_runtime_open(struct weft_runtime **ret_runtime, const struct weft_config *config, const struct weft_log *log)
+{
+    struct weft_runtime *rt = calloc(1, sizeof *rt);
+
+    if (!rt)
+        return UV_ENOMEM;
+    rt->config = config;
+    rt->log = *log;
+    int err = weft_runtime_build(rt);
+    if (err) {
+        weft_runtime_unbuild(rt);
+        free(rt);
+        return err;
+    }
+    *ret_runtime = rt;
+    return 0;
+}
+
+/* ---- start ---- */
+static int start_processors(struct weft_runtime *rt)
+{
+    for (size_t i = 0; i < rt->config->n_pipelines; i++) {
+        struct weft_rt_pipeline *p = &rt->pipelines[i];
+        for (size_t k = 0; k < p->config->n_processors; k++) {
+            int err = p->processors[k]->type->start ? p->processors[k]->type->start(p->processors[k]) : 0;
+            if (err) {
+                weft_log(&rt->log, WEFT_LOG_ERROR, p->processors[k]->id, "the processor cannot start: %s", weft_err_text(err));
+                return err;
+            }
+            p->started[k] = true;
+        }
+    }
+    return 0;
+}
+
+static int start_lanes(struct weft_runtime *rt)
+{
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
+        struct weft_rt_exporter *e = &rt->exporters[i];
+        int err = e->lane ? weft_lane_start(e->lane) : 0;
+        if (err) {
+            weft_log(&rt->log, WEFT_LOG_ERROR, e->component->id, "the exporter cannot start: %s", weft_err_text(err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int start_loop(struct weft_runtime *rt, size_t index)
+{
+    size_t room = rt->config->n_components[WEFT_KIND_RECEIVER], n = 0;
+    struct weft_receiver **receivers = calloc(room + 1, sizeof *receivers), *failed = NULL;
+
+    if (!receivers)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < room; i++) {
+        struct weft_rt_receiver *r = &rt->receivers[i];
+        if (r->instances && index >= r->first_loop && index - r->first_loop < r->n_instances)
+            receivers[n++] = r->instances[index - r->first_loop];
+    }
+    int err = weft_loop_start(rt->loops[index], receivers, n, &failed);
+    free(receivers);
+    if (err)
+        weft_log(&rt->log, WEFT_LOG_ERROR, failed ? failed->id : "agent", "%s cannot start: %s",
+                 failed ? "the receiver" : "an ingest thread", weft_err_text(err));
+    return err;
+}
+
+int weft_runtime_start(struct weft_runtime *rt)
+{
+    int err = start_processors(rt);
+
+    if (!err)
+        err = start_lanes(rt);
+    for (size_t i = 0; i < rt->n_loops && !err; i++)
+        err = start_loop(rt, i);
+    if (!err)
+        atomic_store(&rt->phase, WEFT_PHASE_RUNNING);
+    return err;
+}
+
+/* ---- extensions ---- */
+static bool answer_ready(void *ctx)
+{
+    return weft_runtime_is_ready(ctx);
+}
+
+static int start_extension(struct weft_runtime *rt, struct weft_rt_extension *x, uv_loop_t *loop)
+{
+    struct weft_problems problems = { .arena = &rt->arena };
+
+    x->instance = weft_config_instance(x->component, &rt->arena, NULL, &problems);
+    if (!x->instance)
+        return UV_ENOMEM;
+    x->instance->type = x->component->type.extension;
+    x->instance->id = x->component->id;
+    x->instance->log = &rt->log;
+    x->instance->loop = loop;
+    x->instance->host = &rt->extension_host;
+    x->started = true;
+    return x->instance->type->start(x->instance);
+}
+
+int weft_runtime_start_extensions(struct weft_runtime *rt, uv_loop_t *loop)
+{
+    rt->extension_host = (struct weft_extension_host){ answer_ready, rt };
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXTENSION]; i++) {
+        struct weft_rt_extension *x = &rt->extensions[i];
+        x->component = &rt->config->components[WEFT_KIND_EXTENSION][i];
+        int err = x->component->used ? start_extension(rt, x, loop) : 0;
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+void weft_runtime_stop_extensions(struct weft_runtime *rt)
+{
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXTENSION]; i++) {
+        struct weft_rt_extension *x = &rt->extensions[i];
+        if (x->started)
+            x->instance->type->stop(x->instance);
+        x->started = false;
+    }
+}
+
+/* ---- stop ---- */
+static uint64_t accepted_records(const struct weft_runtime *rt)
+{
+    struct weft_intake_stats stats;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++) {
+        for (int s = 0; s < WEFT_SIGNALS; s++) {
+            if (!rt->receivers[i].intakes[s])
+                continue;
+            weft_intake_stats(rt->receivers[i].intakes[s], &stats);
+            sum += stats.accepted_records;
+        }
+    }
+    return sum;
+}
+
+/* Requests in hand may finish: as long as records come in, for a moment. */
+static void wait_for_requests(const struct weft_runtime *rt, uint64_t deadline_ms)
+{
+    const struct timespec step = { 0, GRACE_STEP_MS * 1000000L };
+    uint64_t before, now = accepted_records(rt), end = weft_clock_mono_ms() + GRACE_MAX_MS;
+
+    do {
+        before = now;
+        nanosleep(&step, NULL);
+        now = accepted_records(rt);
+    } while (now != before && weft_clock_mono_ms() < end && weft_clock_mono_ms() < deadline_ms);
+}
+
+static void stop_ingest(struct weft_runtime *rt, uint64_t deadline_ms)
+{
+    for (size_t i = 0; i < rt->n_loops; i++)
+        weft_loop_quiesce(rt->loops[i]);
+    if (weft_clock_mono_ms() < deadline_ms)
+        wait_for_requests(rt, deadline_ms);
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
+        for (int s = 0; s < WEFT_SIGNALS; s++)
+            if (rt->receivers[i].intakes[s])
+                weft_intake_drain(rt->receivers[i].intakes[s]);
+    for (size_t i = 0; i < rt->n_loops; i++)
+        weft_loop_stop(rt->loops[i]);
+}
+
+static int join_lane(struct weft_runtime *rt, struct weft_rt_exporter *e)
+{
+    struct weft_lane_left left = { 0 };
+    int err = weft_lane_join(e->lane, &left);
+
+    if (err == WEFT_ERR_TIMEOUT)
+        weft_log(&rt->log, WEFT_LOG_ERROR, e->component->id,
+                 "the shutdown deadline passed with %llu items (%llu bytes) not sent; they are dropped",
+                 (unsigned long long)left.items, (unsigned long long)left.bytes);
+    return err == WEFT_ERR_TIMEOUT ? err : 0;
+}
+
+int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
+{
+    if (atomic_exchange(&rt->phase, WEFT_PHASE_STOPPING) == WEFT_PHASE_STOPPED) {
+        atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
+        return rt->stop_result;
+    }
+    stop_ingest(rt, deadline_mono_ms);
+    size_t n = rt->config->n_components[WEFT_KIND_EXPORTER];
+    for (size_t i = 0; i < n; i++)
+        if (rt->exporters[i].lane)
+            weft_lane_drain(rt->exporters[i].lane, deadline_mono_ms);
+    for (size_t i = 0; i < n; i++)
+        if (rt->exporters[i].lane && join_lane(rt, &rt->exporters[i]))
+            rt->stop_result = WEFT_ERR_TIMEOUT;
+    atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
+    return rt->stop_result;
+}
+
+void weft_runtime_free(struct weft_runtime *rt)
+{
+    if (!rt)
+        return;
+    (void)weft_runtime_stop(rt, 0);
+    weft_runtime_unbuild(rt);
+    free(rt);
+}
+
+/* ---- questions ---- */
+bool weft_runtime_is_ready(const struct weft_runtime *rt)
+{
+    return rt && atomic_load(&rt->phase) == WEFT_PHASE_RUNNING;
+}
+
+uint64_t weft_runtime_loop_age_ms(const struct weft_runtime *rt, uint64_t now_mono_ms)
+{
+    uint64_t oldest = 0;
+
+    for (size_t i = 0; rt && i < rt->n_loops; i++) {
+        uint64_t age = weft_loop_age_ms(rt->loops[i], now_mono_ms);
+        oldest = age > oldest ? age : oldest;
+    }
+    return oldest;
+}

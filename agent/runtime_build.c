@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime_build.c: makes the parts of a runtime and wires them; nothing runs yet (runtime_state.h).
+ *
+ * Processors: one instance a pipeline. Exporters: one instance and one lane an id, reading every pipeline that names it.
+ * Receivers: one instance a loop, or one in all when the type says single.
+ */
+#include "agent/runtime_state.h"
+
+#include "core/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_LOOPS_BY_DEFAULT = 4, LEAST_RECEIVER_BUDGET = 4 << 20, LEAST_EXPORTER_BUDGET = 2 << 20, ARENA_LIMIT = 16 << 20 };
+
+static int failed(const struct weft_runtime *rt, const char *id, const char *what, int err)
+{
+    weft_log(&rt->log, WEFT_LOG_ERROR, id, "%s: %s", what, weft_err_text(err));
+    return err;
+}
+
+/* What memory_limit leaves beside a journal in memory. */
+static uint64_t spare_memory(const struct weft_runtime *rt)
+{
+    const struct weft_service *s = &rt->config->service;
+
+    return s->memory_limit > s->journal_max_size ? s->memory_limit - s->journal_max_size : 0;
+}
+
+uint64_t weft_runtime_receiver_budget(const struct weft_runtime *rt)
+{
+    size_t n = rt->config->n_components[WEFT_KIND_RECEIVER] * rt->n_loops;
+    uint64_t share = spare_memory(rt) / 2 / (n ? n : 1);
+
+    return share > LEAST_RECEIVER_BUDGET ? share : LEAST_RECEIVER_BUDGET;
+}
+
+uint64_t weft_runtime_exporter_budget(const struct weft_runtime *rt)
+{
+    size_t n = rt->config->n_components[WEFT_KIND_EXPORTER];
+    uint64_t share = spare_memory(rt) / 4 / (n ? n : 1);
+
+    return share > LEAST_EXPORTER_BUDGET ? share : LEAST_EXPORTER_BUDGET;
+}
+
+static void *make_instance(struct weft_runtime *rt, const struct weft_config_component *c, struct weft_lane_config *lane)
+{
+    struct weft_problems problems = { .arena = &rt->arena };
+    void *instance = weft_config_instance(c, &rt->arena, lane, &problems);
+
+    if (!instance)
+        weft_log(&rt->log, WEFT_LOG_ERROR, c->id, "cannot make the %s: %s", weft_kind_name(c->type.kind),
+                 problems.first ? problems.first->text : "out of memory");
+    return instance;
+}
+
+/* ---- pipelines ---- */
+static int build_processor(struct weft_runtime *rt, const struct weft_config_component *c, struct weft_processor **ret_processor)
+{
+    struct weft_processor *p = make_instance(rt, c, NULL);
+
+    if (!p)
+        return UV_ENOMEM;
+    p->type = c->type.processor;
+    p->id = c->id;
+    p->log = &rt->log;
+    if (p->type->n_counters) {
+        p->counters = calloc(p->type->n_counters * WEFT_SIGNALS, sizeof *p->counters);
+        if (!p->counters) {
+            free(p);
+            return UV_ENOMEM;
+        }
+    }
+    *ret_processor = p;
+    return 0;
+}
+
+static int build_pipeline(struct weft_runtime *rt, size_t index)
+{
+    struct weft_rt_pipeline *p = &rt->pipelines[index];
+    const struct weft_config_pipeline *config = p->config = &rt->config->pipelines[index];
+    const struct weft_service *s = &rt->config->service;
+
+    p->processors = calloc(config->n_processors + 1, sizeof(struct weft_processor *));
+    p->started = calloc(config->n_processors + 1, sizeof *p->started);
+    if (!p->processors || !p->started)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < config->n_processors; i++) {
+        const struct weft_config_component *c = &rt->config->components[WEFT_KIND_PROCESSOR][config->processors[i]];
+        int err = build_processor(rt, c, &p->processors[i]);
+        if (err)
+            return err;
+    }
+    struct weft_pipeline_options options = {
+        .id = config->id,
+        .signal = config->signal,
+        .processors = p->processors,
+        .n_processors = config->n_processors,
+        .journal_size = weft_pipeline_share(s->journal_max_size, rt->config->n_pipelines),
+    };
+    int err = weft_pipeline_open(&p->pipeline, &options);
+    return err ? failed(rt, config->id, "cannot open the journal", err) : 0;
+}
+
+/* ---- exporters ---- */
+static bool names(const size_t *list, size_t n, size_t index)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == index)
+            return true;
+    return false;
+}
+
+static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t index)
+{
+    struct weft_lane_source *sources = calloc(rt->config->n_pipelines, sizeof *sources);
+    size_t n = 0;
+
+    if (!sources)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < rt->config->n_pipelines; i++) {
+        const struct weft_config_pipeline *p = &rt->config->pipelines[i];
+        if (names(p->exporters, p->n_exporters, index))
+            sources[n++] = (struct weft_lane_source){ p->id, weft_pipeline_journal(rt->pipelines[i].pipeline), p->signal };
+    }
+    struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n,
+                                     .start = WEFT_CURSOR_TAIL };
+    int err = weft_lane_open(&e->lane, &setup);
+    free(sources);
+    return err;
+}
+
+static int build_exporter(struct weft_runtime *rt, size_t index)
+{
+    struct weft_rt_exporter *e = &rt->exporters[index];
+    const struct weft_config_component *c = e->component = &rt->config->components[WEFT_KIND_EXPORTER][index];
+
+    if (!c->used)
+        return 0;
+    e->instance = make_instance(rt, c, &e->lane_config);
+    if (!e->instance)
+        return UV_ENOMEM;
+    e->instance->type = c->type.exporter;
+    e->instance->id = c->id;
+    e->instance->log = &rt->log;
+    e->instance->memory_limit = weft_runtime_exporter_budget(rt);
+    int err = open_lane(rt, e, index);
+    return err ? failed(rt, c->id, "cannot open the exporter's lane", err) : 0;
+}
+
+/* ---- receivers ---- */
+static int open_intake(struct weft_runtime *rt, struct weft_rt_receiver *r, size_t index, enum weft_signal signal)
+{
+    struct weft_pipeline **pipelines = calloc(rt->config->n_pipelines, sizeof *pipelines);
+    size_t n = 0;
+    int err = 0;
+
+    if (!pipelines)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < rt->config->n_pipelines; i++) {
+        const struct weft_config_pipeline *p = &rt->config->pipelines[i];
+        if (p->signal == signal && names(p->receivers, p->n_receivers, index))
+            pipelines[n++] = rt->pipelines[i].pipeline;
+    }
+    if (n > 0) {
+        struct weft_intake_options options = { r->component->id, signal, pipelines, n, r->n_instances };
+        err = weft_intake_open(&r->intakes[signal], &options);
+    }
+    free(pipelines);
+    return err;
+}
+
+static int build_instance(struct weft_runtime *rt, struct weft_rt_receiver *r, size_t i)
+{
+    struct weft_receiver *instance = make_instance(rt, r->component, NULL);
+    struct weft_loop *loop = rt->loops[(r->first_loop + i) % rt->n_loops];
+
+    if (!instance)
+        return UV_ENOMEM;
+    r->instances[i] = instance;
+    instance->type = r->component->type.receiver;
+    instance->id = r->component->id;
+    instance->log = &rt->log;
+    instance->loop = weft_loop_uv(loop);
+    instance->loop_index = (unsigned)i;
+    instance->n_loops = (unsigned)r->n_instances;
+    instance->memory_limit = weft_runtime_receiver_budget(rt);
+    for (int s = 0; s < WEFT_SIGNALS; s++)
+        if (r->intakes[s])
+            instance->sinks[s] = weft_intake_sink(r->intakes[s], i, weft_loop_scratch(loop));
+    return 0;
+}
+
+static int build_receiver(struct weft_runtime *rt, size_t index)
+{
+    struct weft_rt_receiver *r = &rt->receivers[index];
+    int err = 0;
+
+    r->component = &rt->config->components[WEFT_KIND_RECEIVER][index];
+    if (!r->component->used)
+        return 0;
+    bool single = r->component->type.receiver->single;
+    r->n_instances = single ? 1 : rt->n_loops;
+    r->first_loop = single ? index % rt->n_loops : 0;
+    for (int s = 0; s < WEFT_SIGNALS && !err; s++)
+        err = open_intake(rt, r, index, (enum weft_signal)s);
+    if (!err && !(r->instances = calloc(r->n_instances, sizeof(struct weft_receiver *))))
+        err = UV_ENOMEM;
+    for (size_t i = 0; i < r->n_instances && !err; i++)
+        err = build_instance(rt, r, i);
+    return err ? failed(rt, r->component->id, "cannot make the receiver", err) : 0;
+}
+
+/* ---- loops ---- */
+static size_t choose_loops(const struct weft_config *config)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (config->service.ingest_loops > 0)
+        return (size_t)config->service.ingest_loops;
+    return processors < 1 ? 1 : processors > MAX_LOOPS_BY_DEFAULT ? MAX_LOOPS_BY_DEFAULT : (size_t)processors;
+}
+
+/* Processors write a record anew at most a few times, one behind the other. */
+static size_t scratch_limit(const struct weft_runtime *rt)
+{
+    size_t largest = 0;
+
+    for (size_t i = 0; i < rt->config->n_pipelines; i++) {
+        size_t payload = weft_journal_max_payload(weft_pipeline_journal(rt->pipelines[i].pipeline));
+        largest = payload > largest ? payload : largest;
+    }
+    return 4 * largest + (1 << 20);
+}
+
+static int build_loops(struct weft_runtime *rt)
+{
+    rt->loops = calloc(rt->n_loops, sizeof(struct weft_loop *));
+    if (!rt->loops)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < rt->n_loops; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "ingest-%zu", i % 1000);
+        struct weft_loop_options options = { name, scratch_limit(rt) };
+        int err = weft_loop_open(&rt->loops[i], &options);
+        if (err)
+            return failed(rt, "agent", "cannot open an ingest loop", err);
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+int weft_runtime_build(struct weft_runtime *rt)
+{
+    const struct weft_config *config = rt->config;
+    int err = 0;
+
+    weft_arena_init(&rt->arena, ARENA_LIMIT);
+    rt->n_loops = choose_loops(config);
+    rt->pipelines = calloc(config->n_pipelines + 1, sizeof *rt->pipelines);
+    rt->exporters = calloc(config->n_components[WEFT_KIND_EXPORTER] + 1, sizeof *rt->exporters);
+    rt->receivers = calloc(config->n_components[WEFT_KIND_RECEIVER] + 1, sizeof *rt->receivers);
+    rt->extensions = calloc(config->n_components[WEFT_KIND_EXTENSION] + 1, sizeof *rt->extensions);
+    if (!rt->pipelines || !rt->exporters || !rt->receivers || !rt->extensions)
+        return failed(rt, "agent", "cannot start", UV_ENOMEM);
+    for (size_t i = 0; i < config->n_pipelines && !err; i++)
+        err = build_pipeline(rt, i);
+    for (size_t i = 0; i < config->n_components[WEFT_KIND_EXPORTER] && !err; i++)
+        err = build_exporter(rt, i);
+    if (!err)
+        err = build_loops(rt);
+    for (size_t i = 0; i < config->n_components[WEFT_KIND_RECEIVER] && !err; i++)
+        err = build_receiver(rt, i);
+    return err;
+}
+
+static void free_receivers(struct weft_runtime *rt)
+{
+    for (size_t i = 0; rt->receivers && i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++) {
+        struct weft_rt_receiver *r = &rt->receivers[i];
+        for (size_t k = 0; r->instances && k < r->n_instances; k++)
+            free(r->instances[k]);
+        free(r->instances);
+        for (int s = 0; s < WEFT_SIGNALS; s++)
+            weft_intake_close(r->intakes[s]);
+    }
+    free(rt->receivers);
+}
+
+static void free_pipelines(struct weft_runtime *rt)
+{
+    for (size_t i = 0; rt->pipelines && i < rt->config->n_pipelines; i++) {
+        struct weft_rt_pipeline *p = &rt->pipelines[i];
+        for (size_t k = 0; p->processors && k < p->config->n_processors && p->processors[k]; k++) {
+            if (p->started[k] && p->processors[k]->type->stop)
+                p->processors[k]->type->stop(p->processors[k]);
+            free(p->processors[k]->counters);
+            free(p->processors[k]);
+        }
+        free(p->processors);
+        free(p->started);
+        weft_pipeline_close(p->pipeline);
+    }
+    free(rt->pipelines);
+}
+
+void weft_runtime_unbuild(struct weft_runtime *rt)
+{
+    free_receivers(rt);
+    for (size_t i = 0; rt->loops && i < rt->n_loops; i++)
+        weft_loop_free(rt->loops[i]);
+    free(rt->loops);
+    for (size_t i = 0; rt->exporters && i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
+        weft_lane_free(rt->exporters[i].lane);
+        free(rt->exporters[i].instance);
+    }
+    free(rt->exporters);
+    free_pipelines(rt);
+    for (size_t i = 0; rt->extensions && i < rt->config->n_components[WEFT_KIND_EXTENSION]; i++)
+        free(rt->extensions[i].instance);
+    free(rt->extensions);
+    weft_arena_release(&rt->arena);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime_state.h: what a runtime is made of; read by runtime*.c and by who shows its figures (metrics.c, api.c). Arrays
+ * are made at open and only freed by free, so reading them needs no lock. */
+#ifndef WEFT_AGENT_RUNTIME_STATE_H
+#define WEFT_AGENT_RUNTIME_STATE_H
+
+#include "agent/lane.h"
+#include "agent/loop.h"
+#include "agent/pipeline.h"
+#include "agent/runtime.h"
+
+#include <stdatomic.h>
+
+enum weft_phase { WEFT_PHASE_NEW, WEFT_PHASE_RUNNING, WEFT_PHASE_STOPPING, WEFT_PHASE_STOPPED };
+
+struct weft_rt_pipeline {
+    const struct weft_config_pipeline *config;
+    struct weft_pipeline *pipeline;
+    struct weft_processor **processors;     /* config->n_processors of them */
+    bool *started;                          /* of the processors */
+};
+
+struct weft_rt_exporter {
+    const struct weft_config_component *component;
+    struct weft_lane_config lane_config;
+    struct weft_exporter *instance;
+    struct weft_lane *lane;                 /* NULL: not used by a pipeline */
+};
+
+struct weft_rt_receiver {
+    const struct weft_config_component *component;
+    struct weft_receiver **instances;       /* NULL: not used by a pipeline */
+    size_t n_instances, first_loop;         /* instance i lives on loop first_loop + i */
+    struct weft_intake *intakes[WEFT_SIGNALS];
+};
+
+struct weft_rt_extension {
+    const struct weft_config_component *component;
+    struct weft_extension *instance;
+    bool started;
+};
+
+struct weft_runtime {
+    const struct weft_config *config;
+    struct weft_log log;
+    struct weft_arena arena;                /* strings of the instances' options */
+    struct weft_rt_pipeline *pipelines;     /* config->n_pipelines */
+    struct weft_rt_exporter *exporters;     /* as many as configured, same index */
+    struct weft_rt_receiver *receivers;     /* the same */
+    struct weft_rt_extension *extensions;   /* the same */
+    struct weft_loop **loops;
+    size_t n_loops;
+    struct weft_extension_host extension_host;
+    _Atomic int phase;                      /* enum weft_phase */
+    int stop_result;
+};
+
+/* Sizes of what a component may hold: shares of what memory_limit leaves beside the journal. */
+uint64_t weft_runtime_receiver_budget(const struct weft_runtime *rt);
+uint64_t weft_runtime_exporter_budget(const struct weft_runtime *rt);
+
+/* Parts of weft_runtime_open, in order (runtime_build.c). Each logs its own failure. */
+int weft_runtime_build(struct weft_runtime *rt);
+/* Frees what build made; nothing of it may run. */
+void weft_runtime_unbuild(struct weft_runtime *rt);
+
+#endif
