@@ -10,6 +10,7 @@ const struct weft_command weft_commands[] = {
       weft_command_check },
     { "config", "print|reference [COMPONENT]", "print the effective configuration, or every option there is", weft_command_config },
     { "components", "", "list the components of this build", weft_command_components },
+    { "healthcheck", "[--endpoint HOST:PORT]", "exit 0 when the running agent is ready", weft_command_healthcheck },
     { "version", "", "print the version", weft_command_version },
     { .name = NULL },
 };

@@ -371,7 +371,7 @@ static struct weft_lane_stats *copy_lanes(const struct weft_runtime *rt)
 
     for (size_t i = 0; lanes && i < n; i++)
         if (rt->exporters[i].lane)
-            weft_lane_stats(rt->exporters[i].lane, &lanes[i]);
+            weft_runtime_lane_stats(rt, i, &lanes[i]);
     return lanes;
 }
 

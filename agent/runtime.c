@@ -10,6 +10,7 @@
 #include "core/err.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { GRACE_STEP_MS = 20, GRACE_MAX_MS = 1000 };
@@ -22,9 +23,14 @@ int weft_runtime_open(struct weft_runtime **ret_runtime, const struct weft_confi
         return UV_ENOMEM;
     rt->config = config;
     rt->log = *log;
+    if (uv_mutex_init(&rt->figures_lock)) {
+        free(rt);
+        return UV_ENOMEM;
+    }
     int err = weft_runtime_build(rt);
     if (err) {
         weft_runtime_unbuild(rt);
+        uv_mutex_destroy(&rt->figures_lock);
         free(rt);
         return err;
     }
@@ -196,6 +202,21 @@ static int join_lane(struct weft_runtime *rt, struct weft_rt_exporter *e)
     return err == WEFT_ERR_TIMEOUT ? err : 0;
 }
 
+/* From here on the figures are those of this moment: a lane that is being joined cannot be asked. */
+static void freeze_figures(struct weft_runtime *rt)
+{
+    uv_mutex_lock(&rt->figures_lock);
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
+        struct weft_rt_exporter *e = &rt->exporters[i];
+        struct weft_lane_stats *copy = e->lane ? calloc(1, sizeof *copy) : NULL;
+        if (copy)
+            weft_lane_stats(e->lane, copy);
+        e->last_stats = copy;
+        e->frozen = true;
+    }
+    uv_mutex_unlock(&rt->figures_lock);
+}
+
 int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
 {
     if (atomic_exchange(&rt->phase, WEFT_PHASE_STOPPING) == WEFT_PHASE_STOPPED) {
@@ -207,6 +228,7 @@ int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
     for (size_t i = 0; i < n; i++)
         if (rt->exporters[i].lane)
             weft_lane_drain(rt->exporters[i].lane, deadline_mono_ms);
+    freeze_figures(rt);
     for (size_t i = 0; i < n; i++)
         if (rt->exporters[i].lane && join_lane(rt, &rt->exporters[i]))
             rt->stop_result = WEFT_ERR_TIMEOUT;
@@ -220,10 +242,25 @@ void weft_runtime_free(struct weft_runtime *rt)
         return;
     (void)weft_runtime_stop(rt, 0);
     weft_runtime_unbuild(rt);
+    uv_mutex_destroy(&rt->figures_lock);
     free(rt);
 }
 
 /* ---- questions ---- */
+void weft_runtime_lane_stats(const struct weft_runtime *rt, size_t index, struct weft_lane_stats *ret_stats)
+{
+    const struct weft_rt_exporter *e = &rt->exporters[index];
+    uv_mutex_t *lock = (uv_mutex_t *)(uintptr_t)&rt->figures_lock;
+
+    memset(ret_stats, 0, sizeof *ret_stats);
+    uv_mutex_lock(lock);
+    if (!e->frozen)
+        weft_lane_stats(e->lane, ret_stats);
+    else if (e->last_stats)
+        *ret_stats = *e->last_stats;
+    uv_mutex_unlock(lock);
+}
+
 bool weft_runtime_is_ready(const struct weft_runtime *rt)
 {
     return rt && atomic_load(&rt->phase) == WEFT_PHASE_RUNNING;

@@ -25,6 +25,8 @@ struct weft_rt_exporter {
     struct weft_lane_config lane_config;
     struct weft_exporter *instance;
     struct weft_lane *lane;                 /* NULL: not used by a pipeline */
+    struct weft_lane_stats *last_stats;     /* taken before the lane was joined, when frozen; NULL: no room for them */
+    bool frozen;
 };
 
 struct weft_rt_receiver {
@@ -51,6 +53,7 @@ struct weft_runtime {
     struct weft_loop **loops;
     size_t n_loops;
     struct weft_extension_host extension_host;
+    uv_mutex_t figures_lock;                /* a lane's figures may not be asked for while it is joined */
     _Atomic int phase;                      /* enum weft_phase */
     int stop_result;
 };
@@ -58,6 +61,9 @@ struct weft_runtime {
 /* Sizes of what a component may hold: shares of what memory_limit leaves beside the journal. */
 uint64_t weft_runtime_receiver_budget(const struct weft_runtime *rt);
 uint64_t weft_runtime_exporter_budget(const struct weft_runtime *rt);
+
+/* The figures of exporter `index`, which must have a lane: live ones, or those from before it was stopped. Any thread. */
+void weft_runtime_lane_stats(const struct weft_runtime *rt, size_t index, struct weft_lane_stats *ret_stats);
 
 /* Parts of weft_runtime_open, in order (runtime_build.c). Each logs its own failure. */
 int weft_runtime_build(struct weft_runtime *rt);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api.h: the bodies of /api/v1/components and /api/v1/status, as JSON. Main thread. */
+#ifndef WEFT_AGENT_API_H
+#define WEFT_AGENT_API_H
+
+#include "agent/admin.h"
+
+/* Each configured component: id, kind, type, signals, state, error; exporters with their breaker and backlog. */
+void weft_api_components(const struct weft_admin_view *view, struct weft_buf *out);
+
+/* Figures for the status page: pipelines, receivers, exporters, memory. Counters are totals; who wants rates takes
+ * two answers and their `now`. */
+void weft_api_status(const struct weft_admin_view *view, struct weft_buf *out);
+
+#endif

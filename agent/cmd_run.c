@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_run.c: weft run: the daemon. Signals, reload, the admin server, and the exit code.
+ *
+ * The main thread runs one loop with signals, the admin server and extensions. Stopping a runtime waits for back ends, so it
+ * is done on a helper thread while the loop goes on: health and metrics answer during the drain, and a second signal is
+ * heard.
+ *
+ * STARTING -> RUNNING (start) <-> RELOADING (on_hangup, after_stop)
+ *                     RUNNING, RELOADING -> STOPPING (on_terminate) -> loop ends (after_stop)
+ */
+#include "agent/admin.h"
+#include "agent/cli.h"
+#include "core/clock.h"
+#include "core/err.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum state { STARTING, RUNNING, RELOADING, STOPPING };
+
+struct run {
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt, hangup;
+    uv_async_t stopped;               /* the helper thread is done */
+    uv_thread_t helper;
+    enum state state;
+    bool terminate_asked;             /* while reloading */
+    int stop_result;                  /* of the helper */
+    int exit_code;
+    struct weft_config_args args;
+    const char *log_format, *log_level;
+    struct weft_log log;
+    struct weft_config *config, *next; /* next: what a reload changes to */
+    struct weft_runtime *runtime;
+    struct weft_admin *admin;
+    const char *admin_endpoint;       /* in config's arena */
+    struct weft_admin_view view;
+};
+
+/* ---- configuration ---- */
+static bool find_word(const char *word, const char *const *words, int *ret_index)
+{
+    for (int i = 0; words[i]; i++) {
+        if (strcasecmp(word, words[i]) != 0)
+            continue;
+        *ret_index = i;
+        return true;
+    }
+    return false;
+}
+
+/* The command line wins over the configuration. */
+static struct weft_log choose_log(const struct run *r, const struct weft_service *service)
+{
+    static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+    int format = service ? service->log_encoding : WEFT_LOG_LOGFMT, level = service ? service->log_level : WEFT_LOG_INFO;
+    static const char *const formats[] = { "logfmt", "json", NULL };
+
+    if (r->log_format)
+        (void)find_word(r->log_format, formats, &format);
+    if (r->log_level)
+        (void)find_word(r->log_level, levels, &level);
+    return (struct weft_log){ .fd = 2, .level = (enum weft_log_level)level, .format = (enum weft_log_format)format };
+}
+
+static int check_words(const struct weft_command *self, const struct run *r)
+{
+    static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+    static const char *const formats[] = { "logfmt", "json", NULL };
+    int ignored;
+
+    if (r->log_format && !find_word(r->log_format, formats, &ignored))
+        return weft_cli_usage(self, "--log-format is logfmt or json, not '%s'", r->log_format);
+    if (r->log_level && !find_word(r->log_level, levels, &ignored))
+        return weft_cli_usage(self, "--log-level is debug, info, warn or error, not '%s'", r->log_level);
+    return 0;
+}
+
+static void log_problems(const struct run *r, const struct weft_problems *problems, enum weft_log_level level)
+{
+    char text[1200];
+
+    for (const struct weft_problem *p = problems->first; p; p = p->next) {
+        weft_problem_text(p, text, sizeof text);
+        weft_log(&r->log, level, "config", "%s", text);
+    }
+}
+
+/* NULL after the problems were logged. */
+static struct weft_config *load(const struct run *r)
+{
+    struct weft_config *config = NULL;
+    int err = weft_config_load(&r->args, &weft_expand_system, &config);
+
+    if (!config) {
+        weft_log(&r->log, WEFT_LOG_ERROR, "config", "%s", weft_err_text(err));
+        return NULL;
+    }
+    log_problems(r, &config->warnings, WEFT_LOG_WARN);
+    log_problems(r, &config->problems, WEFT_LOG_ERROR);
+    if (!err)
+        return config;
+    weft_config_free(config);
+    return NULL;
+}
+
+/* ---- the admin server ---- */
+static int open_admin(struct run *r, const char *endpoint)
+{
+    const char *what = "cannot listen";
+
+    int err = weft_admin_open(&r->admin, &r->loop, endpoint, &r->view, &what);
+    if (err) {
+        weft_log(&r->log, WEFT_LOG_ERROR, "agent", "the admin server: %s on %s: %s (service.telemetry.endpoint)", what, endpoint,
+                 weft_err_text(err));
+        return err;
+    }
+    r->admin_endpoint = endpoint;
+    weft_log(&r->log, WEFT_LOG_INFO, "agent", "the admin server answers on port %d of %s", weft_admin_port(r->admin), endpoint);
+    return 0;
+}
+
+/* After a reload: moves the admin server when its endpoint changed; stays where it is when that fails. */
+static void move_admin(struct run *r, const char *endpoint)
+{
+    struct weft_admin *before = r->admin;
+
+    if (strcmp(endpoint, r->admin_endpoint) == 0) {
+        r->admin_endpoint = endpoint; /* the same text, in the configuration that stays */
+        return;
+    }
+    r->admin = NULL;
+    if (open_admin(r, endpoint)) {
+        r->admin = before;
+        r->admin_endpoint = endpoint;
+        return;
+    }
+    weft_admin_close(before);
+}
+
+/* ---- runtimes ---- */
+static int start_runtime(struct run *r, const struct weft_config *config)
+{
+    struct weft_runtime *rt = NULL;
+    uint64_t began = weft_clock_mono_ns();
+
+    r->log = choose_log(r, &config->service);
+    int err = weft_runtime_open(&rt, config, &r->log);
+    if (err)
+        return err;
+    err = weft_runtime_start(rt);
+    if (!err)
+        err = weft_runtime_start_extensions(rt, &r->loop);
+    if (err) {
+        weft_runtime_stop_extensions(rt);
+        weft_runtime_free(rt);
+        return err;
+    }
+    r->runtime = rt;
+    r->view.runtime = rt;
+    r->view.metrics = config->service.metrics_level != WEFT_METRICS_NONE;
+    weft_log(&r->log, WEFT_LOG_INFO, "agent", "weft " WEFT_VERSION " is ready: %zu pipelines, started in %.1f ms",
+             config->n_pipelines, (double)(weft_clock_mono_ns() - began) / 1e6);
+    return 0;
+}
+
+static void drop_runtime(struct run *r)
+{
+    r->view.runtime = NULL;
+    weft_runtime_stop_extensions(r->runtime);
+    weft_runtime_free(r->runtime);
+    r->runtime = NULL;
+}
+
+static void stop_on_helper(void *arg)
+{
+    struct run *r = arg;
+    uint64_t deadline = weft_clock_mono_ms() + r->config->service.shutdown_timeout;
+
+    r->stop_result = weft_runtime_stop(r->runtime, deadline);
+    uv_async_send(&r->stopped);
+}
+
+/* Begins to stop the runtime; after_stop goes on. */
+static void begin_stop(struct run *r, enum state state)
+{
+    r->state = state;
+    if (uv_thread_create(&r->helper, stop_on_helper, r) == 0)
+        return;
+    r->state = STOPPING;
+    weft_log(&r->log, WEFT_LOG_ERROR, "agent", "cannot start a thread; stopping without waiting");
+    r->exit_code = WEFT_EXIT_DEADLINE;
+    uv_stop(&r->loop);
+}
+
+/* ---- signals ---- */
+static void on_terminate(uv_signal_t *handle, int number)
+{
+    struct run *r = handle->data;
+    const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
+
+    switch (r->state) {
+    case STARTING:
+        break;
+    case RUNNING:
+        weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: taking no new work, sending what is left (at most %.0f s)", name,
+                 (double)r->config->service.shutdown_timeout / 1000);
+        begin_stop(r, STOPPING);
+        break;
+    case RELOADING:
+        r->terminate_asked = true;
+        break;
+    case STOPPING:
+        weft_log(&r->log, WEFT_LOG_WARN, "agent", "%s again: stopping at once, what is left is lost", name);
+        _exit(WEFT_EXIT_DEADLINE);
+    }
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct run *r = handle->data;
+    (void)number;
+
+    if (r->state != RUNNING)
+        return;
+    struct weft_config *next = load(r);
+    if (!next) {
+        r->view.process.reloads_failed++;
+        r->view.process.last_reload_ok = false;
+        weft_log(&r->log, WEFT_LOG_ERROR, "config", "SIGHUP: the configuration is not valid; running on with the one before");
+        return;
+    }
+    weft_log(&r->log, WEFT_LOG_INFO, "config", "SIGHUP: the configuration is valid; draining the pipelines to start it");
+    r->next = next;
+    begin_stop(r, RELOADING);
+}
+
+/* The old pipelines are gone; start the new ones, or the old ones again when that fails. */
+static void finish_reload(struct run *r)
+{
+    drop_runtime(r);
+    int err = start_runtime(r, r->next);
+    if (!err) {
+        move_admin(r, r->next->service.telemetry_endpoint);
+        weft_config_free(r->config);
+        r->config = r->next;
+    } else {
+        weft_config_free(r->next);
+        weft_log(&r->log, WEFT_LOG_ERROR, "config", "the new configuration cannot start; going back to the one before");
+        err = start_runtime(r, r->config);
+        r->view.process.reloads_failed++;
+        r->view.process.last_reload_ok = false;
+        if (err) {
+            r->exit_code = WEFT_EXIT_START;
+            uv_stop(&r->loop);
+            return;
+        }
+        r->next = NULL;
+        r->state = RUNNING;
+        return;
+    }
+    r->next = NULL;
+    r->view.process.reloads_ok++;
+    r->view.process.last_reload_ok = true;
+    r->state = RUNNING;
+}
+
+static void after_stop(uv_async_t *handle)
+{
+    struct run *r = handle->data;
+
+    uv_thread_join(&r->helper);
+    if (r->state == STOPPING) {
+        r->exit_code = r->stop_result ? WEFT_EXIT_DEADLINE : WEFT_EXIT_OK;
+        uv_stop(&r->loop);
+        return;
+    }
+    finish_reload(r);
+    if (r->terminate_asked && r->state == RUNNING)
+        begin_stop(r, STOPPING);
+}
+
+/* ---- start and end ---- */
+static void watch(struct run *r, uv_signal_t *handle, uv_signal_cb callback, int number)
+{
+    (void)uv_signal_init(&r->loop, handle);
+    handle->data = r;
+    (void)uv_signal_start(handle, callback, number);
+}
+
+/* Connections are file descriptors: take as many as the system lets us have. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int begin(struct run *r)
+{
+    int err = uv_loop_init(&r->loop);
+
+    if (err)
+        return err;
+    (void)uv_async_init(&r->loop, &r->stopped, after_stop);
+    r->stopped.data = r;
+    watch(r, &r->terminate, on_terminate, SIGTERM);
+    watch(r, &r->interrupt, on_terminate, SIGINT);
+    watch(r, &r->hangup, on_hangup, SIGHUP);
+    r->view.process = (struct weft_metrics_process){ .start_wall_ns = weft_clock_wall_ns(), .last_reload_ok = true };
+    err = open_admin(r, r->config->service.telemetry_endpoint);
+    return err ? err : start_runtime(r, r->config);
+}
+
+static void end(struct run *r)
+{
+    if (r->runtime)
+        drop_runtime(r);
+    weft_admin_close(r->admin);
+    uv_close((uv_handle_t *)&r->terminate, NULL);
+    uv_close((uv_handle_t *)&r->interrupt, NULL);
+    uv_close((uv_handle_t *)&r->hangup, NULL);
+    uv_close((uv_handle_t *)&r->stopped, NULL);
+    (void)uv_run(&r->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&r->loop);
+}
+
+static int run_daemon(struct run *r)
+{
+    r->log = choose_log(r, NULL);
+    r->config = load(r);
+    if (!r->config)
+        return WEFT_EXIT_CONFIG;
+    r->log = choose_log(r, &r->config->service);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)mallopt(M_ARENA_MAX, 2); /* an arena a thread would be memory that nobody uses */
+    raise_fd_limit();
+    if (begin(r)) {
+        r->exit_code = WEFT_EXIT_START;
+    } else {
+        r->state = RUNNING;
+        (void)uv_run(&r->loop, UV_RUN_DEFAULT);
+        if (r->exit_code == WEFT_EXIT_OK)
+            weft_log(&r->log, WEFT_LOG_INFO, "agent", "stopped; everything was sent");
+    }
+    end(r);
+    weft_config_free(r->config);
+    return r->exit_code;
+}
+
+int weft_command_run(const struct weft_command *self, int argc, char **argv)
+{
+    struct run r = { .state = STARTING };
+    const struct weft_flag flags[] = {
+        { "--config", WEFT_FLAG_CONFIG, &r.args, "FILE", "a configuration; several merge in order (also yaml:TEXT, env:NAME)" },
+        { "--set", WEFT_FLAG_SET, &r.args, "KEY=VALUE", "one value laid over the files" },
+        { "--log-level", WEFT_FLAG_TEXT, &r.log_level, "LEVEL", "debug, info, warn or error" },
+        { "--log-format", WEFT_FLAG_TEXT, &r.log_format, "FORMAT", "logfmt or json" },
+        { .name = NULL },
+    };
+
+    int parsed = weft_cli_parse(self, flags, argc, argv, NULL);
+    if (parsed)
+        return parsed > 0 ? WEFT_EXIT_OK : WEFT_EXIT_USAGE;
+    int usage = check_words(self, &r);
+    return usage ? usage : run_daemon(&r);
+}
