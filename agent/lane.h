@@ -22,7 +22,6 @@
 struct weft_lane_config {
     bool retry_enabled;
     uint64_t initial_interval, max_interval, max_elapsed_time; /* ms */
-    double multiplier, randomization_factor;                   /* accepted; full jitter stands in for them */
     int64_t breaker_threshold;
     uint64_t breaker_open;       /* ms */
     int64_t batch_items;         /* 0: the exporter's own, or 8192 */
@@ -76,7 +75,7 @@ void weft_lane_free(struct weft_lane *lane); /* joins first when that has not be
 
 const char *weft_lane_id(const struct weft_lane *lane);
 
-/* ---- figures; any thread ---- */
+/* ---- figures; any thread, but not beside join or free ---- */
 enum { WEFT_LANE_BUCKETS = 13, WEFT_LANE_REASONS = 48, WEFT_LANE_REASON_LEN = 32 };
 
 /* Upper bounds of the duration histogram, in seconds; one more bucket (+Inf) lies behind them. */

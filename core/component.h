@@ -128,7 +128,7 @@ struct weft_batch {
     unsigned attempt;            /* 0 for the first */
     uint8_t *item_state;         /* one enum weft_item_state an item, in order over all records */
     uint64_t sent_bytes;         /* exporter: bytes that went over the wire, for the metric */
-    void *exporter_data;         /* exporter's own, per batch; NULL on the first attempt; freed by the exporter before a final done */
+    void *exporter_data;         /* exporter's own, per batch; NULL on the first attempt; freed by the exporter before a final done, or in forget */
 };
 
 enum weft_outcome {
@@ -179,6 +179,9 @@ struct weft_exporter_type {
     int (*start)(struct weft_exporter *self);
     /* Begins to send a batch; ends with host->done. */
     void (*send)(struct weft_exporter *self, struct weft_batch *batch);
+    /* Frees batch->exporter_data of a batch that is not sent again although its last outcome was RETRY (given up, or
+     * the lane stops). On the lane's thread. NULL: exporter_data is not used. */
+    void (*forget)(struct weft_exporter *self, struct weft_batch *batch);
     /* Closes every handle; batches still out are ended with RETRY. Idempotent; accepts a half-started self. */
     void (*stop)(struct weft_exporter *self);
 };

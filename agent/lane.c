@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane.c: one exporter behind its own wall (the promises are in lane.h).
+ *
+ * The thread sleeps in its loop until a journal wakes it, an exporter's request ends or a timer is due. Each of
+ * those only sets `dirty`; before the loop waits again, pump() sends what may be sent:
+ *
+ *   a READY batch (a retry, or one that an open breaker held) before new records; new ones while fewer than
+ *   `concurrency` batches are held; nothing while the backoff or the breaker says wait. When there is nothing to
+ *   read, the cursors are armed, and only then does the loop sleep.
+ *
+ * So an exporter's send is never called from inside its own callbacks. Stopping:
+ *
+ *   RUNNING --drain--> DRAINING --at the tail, or the deadline--> CLOSING --handles closed--> ended (join)
+ *
+ * One retry machine serves all batches of the lane, because it is the back end that is down, not a batch;
+ * max_elapsed_time is counted for each batch from its own first failure. */
+#include "agent/lane_state.h"
+
+#include "core/clock.h"
+#include "core/err.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    BATCHES_A_TURN = 64,   /* then the loop looks at its sockets and timers */
+    NO_MEMORY_MS = 1000,   /* until a batch that had no room is tried again */
+    QUIET_MS = 2000,       /* without a record: give memory back */
+    LOCAL_RETRY_MS = 100,  /* of exporters without a back end */
+};
+
+static struct weft_lane *lane_of(struct weft_exporter *exporter)
+{
+    return exporter->lane;
+}
+
+static uint64_t draw(struct weft_lane *lane) /* xorshift64: only spreads waits */
+{
+    lane->random ^= lane->random << 13;
+    lane->random ^= lane->random >> 7;
+    lane->random ^= lane->random << 17;
+    return lane->random;
+}
+
+static bool draining(const struct weft_lane *lane)
+{
+    return atomic_load_explicit(&lane->drain_until_ms, memory_order_acquire) != 0;
+}
+
+/* ---- sending ---- */
+
+static void set_dirty(struct weft_lane *lane)
+{
+    lane->dirty = true; /* pump runs before the loop waits */
+}
+
+static void on_backoff_over(uv_timer_t *timer)
+{
+    set_dirty(timer->data);
+}
+
+static void pause_for(struct weft_lane *lane, uint64_t ms)
+{
+    (void)uv_timer_start(&lane->backoff, on_backoff_over, ms, 0);
+}
+
+static void note_breaker(struct weft_lane *lane)
+{
+    int was = atomic_exchange_explicit(&lane->breaker, (int)lane->retry.breaker, memory_order_relaxed);
+    int is = (int)lane->retry.breaker;
+
+    if (was == is)
+        return;
+    if (is == WEFT_BREAKER_OPEN)
+        weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id,
+                 "circuit open after %u failures in a row; one request will probe the back end in %.1f s",
+                 lane->retry.failures, (double)lane->retry.options.breaker_open_ms / 1000);
+    else if (is == WEFT_BREAKER_CLOSED)
+        weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "circuit closed; sending again");
+}
+
+/* Milliseconds until this batch may go; 0: now. */
+static uint64_t wait_before(struct weft_lane *lane, struct weft_lane_batch *b)
+{
+    if (weft_lane_prepare(b))
+        return NO_MEMORY_MS;
+    uint64_t wait = weft_retry_wait_ms(&lane->retry, uv_now(&lane->loop));
+    note_breaker(lane);
+    return wait;
+}
+
+static void send_batch(struct weft_lane *lane, struct weft_lane_batch *b)
+{
+    b->place = WEFT_LANE_OUT;
+    b->sent_at_ns = weft_clock_mono_ns();
+    lane->n_out++;
+    atomic_fetch_add_explicit(&lane->in_flight, 1, memory_order_relaxed);
+    lane->exporter->type->send(lane->exporter, &b->base);
+}
+
+/* The next batch to send. 1, 0 when there is none now, or UV_ENOMEM. */
+static int choose(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
+{
+    struct weft_lane_batch *b = weft_lane_ready(lane);
+
+    if (b) {
+        *ret_batch = b;
+        return 1;
+    }
+    return lane->n_held < lane->concurrency ? weft_lane_read(lane, ret_batch) : 0;
+}
+
+enum prospect {
+    NOTHING_THERE, /* every journal is read to its tail */
+    MUST_WAIT,     /* for a timer, or for a batch that is out */
+    MORE,
+};
+
+static enum prospect send_what_may_be_sent(struct weft_lane *lane)
+{
+    for (int i = 0; i < BATCHES_A_TURN; i++) {
+        struct weft_lane_batch *b;
+        int found = choose(lane, &b);
+        if (found < 0)
+            pause_for(lane, NO_MEMORY_MS);
+        if (found <= 0)
+            return found < 0 || lane->n_held == lane->concurrency ? MUST_WAIT : NOTHING_THERE;
+        uint64_t wait = wait_before(lane, b);
+        if (wait) {
+            pause_for(lane, wait);
+            return MUST_WAIT;
+        }
+        send_batch(lane, b);
+    }
+    return MORE;
+}
+
+/* ---- waiting ---- */
+
+/* False: something was published meanwhile. */
+static bool arm_all(struct weft_lane *lane)
+{
+    bool asleep = true;
+
+    for (size_t i = 0; i < lane->n_readers; i++)
+        if (!weft_cursor_arm(lane->readers[i].cursor))
+            asleep = false;
+    return asleep;
+}
+
+static void on_quiet(uv_timer_t *timer)
+{
+    struct weft_lane *lane = timer->data;
+
+    if (lane->n_read == lane->n_read_when_quiet_began && lane->n_held == 0) {
+        for (size_t i = 0; i < lane->n_readers; i++)
+            weft_journal_trim(lane->readers[i].source.journal);
+        return;
+    }
+    lane->n_read_when_quiet_began = lane->n_read;
+    (void)uv_timer_start(timer, on_quiet, QUIET_MS, 0);
+}
+
+static void watch_for_quiet(struct weft_lane *lane)
+{
+    if (lane->n_read == lane->n_read_when_quiet_began || uv_is_active((uv_handle_t *)&lane->quiet))
+        return;
+    lane->n_read_when_quiet_began = lane->n_read;
+    (void)uv_timer_start(&lane->quiet, on_quiet, QUIET_MS, 0);
+}
+
+static void on_more(uv_idle_t *idle)
+{
+    set_dirty(idle->data);
+}
+
+static void go_on_at_once(struct weft_lane *lane, bool at_once)
+{
+    if (at_once)
+        (void)uv_idle_start(&lane->more, on_more);
+    else
+        (void)uv_idle_stop(&lane->more);
+}
+
+/* ---- stopping ---- */
+
+static void close_handle(void *handle)
+{
+    uv_close(handle, NULL);
+}
+
+static void close_handles(struct weft_lane *lane)
+{
+    weft_bell_close(&lane->bell);
+    weft_beat_close(&lane->beat);
+    close_handle(&lane->pump);
+    close_handle(&lane->more);
+    close_handle(&lane->backoff);
+    close_handle(&lane->deadline);
+    close_handle(&lane->quiet);
+}
+
+static void forget(struct weft_lane *lane, struct weft_lane_batch *b)
+{
+    if (lane->exporter->type->forget)
+        lane->exporter->type->forget(lane->exporter, &b->base);
+}
+
+static void begin_to_close(struct weft_lane *lane)
+{
+    struct weft_lane_batch *b;
+
+    lane->closing = true;
+    while ((b = weft_lane_ready(lane)) != NULL) {
+        b->place = WEFT_LANE_LEFT;
+        forget(lane, b);
+    }
+    lane->exporter->type->stop(lane->exporter);
+    close_handles(lane);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct weft_lane *lane = timer->data;
+
+    if (!lane->closing)
+        begin_to_close(lane);
+}
+
+static void watch_deadline(struct weft_lane *lane)
+{
+    uint64_t until = atomic_load_explicit(&lane->drain_until_ms, memory_order_acquire);
+    uint64_t now = weft_clock_mono_ms();
+
+    (void)uv_timer_start(&lane->deadline, on_deadline, until > now ? until - now : 0, 0);
+}
+
+static void on_ring(void *data)
+{
+    struct weft_lane *lane = data;
+
+    if (draining(lane) && !uv_is_active((uv_handle_t *)&lane->deadline))
+        watch_deadline(lane);
+    set_dirty(lane);
+}
+
+static void pump(uv_prepare_t *prepare)
+{
+    struct weft_lane *lane = prepare->data;
+
+    if (!lane->dirty || lane->closing)
+        return;
+    lane->dirty = false;
+    bool drain = draining(lane); /* before the last look: what was published before it must go out */
+    enum prospect prospect = send_what_may_be_sent(lane);
+    if (prospect == NOTHING_THERE && !arm_all(lane))
+        prospect = MORE;
+    go_on_at_once(lane, prospect == MORE);
+    if (prospect == NOTHING_THERE && drain && lane->n_held == 0)
+        begin_to_close(lane);
+    else if (prospect == NOTHING_THERE)
+        watch_for_quiet(lane);
+}
+
+/* ---- what the exporter says ---- */
+
+static void log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
+                        const char *next)
+{
+    unsigned more = 0;
+
+    if (!weft_log_gate_open(&lane->failure_gate, uv_now(&lane->loop), &more))
+        return;
+    char others[48] = "";
+    if (more)
+        (void)snprintf(others, sizeof others, " (%u more not shown)", more);
+    weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id, "export of %llu %s items failed: %s%s%s; %s%s",
+             (unsigned long long)(b->base.n_items - b->counted), weft_signal_name(b->base.signal), reason,
+             detail ? ": " : "", detail ? detail : "", next, others);
+}
+
+/* The batch is given up here: counted by `word`, said once. */
+static void give_up(struct weft_lane *lane, struct weft_lane_batch *b, const char *word, const char *reason,
+                    const char *detail)
+{
+    log_failure(lane, b, reason, detail, "giving the items up, counted as dropped");
+    forget(lane, b);
+    weft_lane_judge(lane, b, WEFT_ITEM_DROPPED, word);
+}
+
+static bool too_old(const struct weft_lane *lane, struct weft_lane_batch *b, uint64_t now)
+{
+    if (!b->first_failure_ms)
+        b->first_failure_ms = now;
+    return lane->config.max_elapsed_time && now - b->first_failure_ms >= lane->config.max_elapsed_time;
+}
+
+/* After a failure that may pass. True: the batch is done with. */
+static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, const char *reason, const char *detail,
+                             uint64_t retry_after_ms)
+{
+    uint64_t now = uv_now(&lane->loop);
+
+    (void)weft_retry_on_failure(&lane->retry, now, retry_after_ms, draw(lane));
+    if (!lane->config.retry_enabled) {
+        give_up(lane, b, "retry_disabled", reason, detail);
+        return true;
+    }
+    if (too_old(lane, b, now)) {
+        give_up(lane, b, "max_elapsed_time", reason, detail);
+        return true;
+    }
+    char next[64];
+    double wait = lane->retry.not_before_ms > now ? (double)(lane->retry.not_before_ms - now) / 1000 : 0.0;
+    (void)snprintf(next, sizeof next, "retry %u in %.1f s", b->base.attempt + 1, wait);
+    log_failure(lane, b, reason, detail, next);
+    b->base.attempt++;
+    weft_lane_add(&lane->retries[b->base.signal], 1);
+    b->place = WEFT_LANE_READY;
+    return false;
+}
+
+/* True: every item of the batch has its outcome now. */
+static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_outcome outcome, const char *reason,
+                        const char *detail, uint64_t retry_after_ms)
+{
+    if (outcome == WEFT_SENT) {
+        weft_retry_on_success(&lane->retry, uv_now(&lane->loop));
+        weft_lane_judge(lane, b, WEFT_ITEM_SENT, NULL);
+        return true;
+    }
+    reason = reason ? reason : "unknown";
+    if (outcome == WEFT_REJECTED) {
+        weft_retry_on_success(&lane->retry, uv_now(&lane->loop)); /* it answered: the back end lives */
+        log_failure(lane, b, reason, detail, "refused for good");
+        weft_lane_judge(lane, b, WEFT_ITEM_REJECTED, reason);
+        return true;
+    }
+    if (weft_lane_count_marked(lane, b)) { /* each item had its answer */
+        weft_retry_on_success(&lane->retry, uv_now(&lane->loop));
+        forget(lane, b);
+        return true;
+    }
+    return retry_or_give_up(lane, b, reason, detail, retry_after_ms);
+}
+
+static void host_done(struct weft_exporter *exporter, struct weft_batch *batch, enum weft_outcome outcome,
+                      const char *reason, const char *detail, uint64_t retry_after_ms)
+{
+    struct weft_lane *lane = lane_of(exporter);
+    struct weft_lane_batch *b = (struct weft_lane_batch *)batch;
+
+    assert(b->place == WEFT_LANE_OUT);
+    uv_update_time(&lane->loop); /* a send that blocked must not shorten the wait */
+    lane->n_out--;
+    atomic_fetch_sub_explicit(&lane->in_flight, 1, memory_order_relaxed);
+    weft_lane_time(lane, weft_clock_mono_ns() - b->sent_at_ns);
+    weft_lane_add(&lane->sent_bytes[batch->signal], batch->sent_bytes);
+    batch->sent_bytes = 0;
+    if (lane->closing && outcome == WEFT_RETRY) {
+        (void)weft_lane_count_marked(lane, b); /* what is left of it is counted by join */
+        b->place = WEFT_LANE_LEFT;
+        forget(lane, b);
+        return;
+    }
+    if (end_attempt(lane, b, outcome, reason, detail, retry_after_ms))
+        weft_lane_settle(lane, b);
+    note_breaker(lane);
+    set_dirty(lane);
+}
+
+static void host_reject(struct weft_exporter *exporter, struct weft_batch *batch, uint64_t first, uint64_t n,
+                        const char *reason, const char *detail)
+{
+    struct weft_lane *lane = lane_of(exporter);
+    unsigned more = 0;
+
+    reason = reason ? reason : "rejected";
+    uint64_t items = weft_lane_mark(lane, (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_REJECTED, reason);
+    if (items == 0 || !weft_log_gate_open(&lane->reject_gate, uv_now(&lane->loop), &more))
+        return;
+    weft_log(exporter->log, WEFT_LOG_WARN, lane->id, "%llu %s items refused for good: %s%s%s (%u more not shown)",
+             (unsigned long long)items, weft_signal_name(batch->signal), reason, detail ? ": " : "",
+             detail ? detail : "", more);
+}
+
+static void host_drop(struct weft_exporter *exporter, struct weft_batch *batch, uint64_t first, uint64_t n,
+                      const char *reason)
+{
+    (void)weft_lane_mark(lane_of(exporter), (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_DROPPED, reason);
+}
+
+static const struct weft_exporter_host host = { .done = host_done, .reject = host_reject, .drop = host_drop };
+
+/* ---- the thread ---- */
+
+static void be_nice(int nice)
+{
+    id_t self = (id_t)gettid();
+
+    if (nice)
+        (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + nice);
+}
+
+static void name_thread(const struct weft_lane *lane)
+{
+    char name[16] = { 0 };
+
+    for (size_t i = 0; i + 1 < sizeof name && lane->id[i]; i++)
+        name[i] = lane->id[i];
+    (void)pthread_setname_np(pthread_self(), name);
+}
+
+static void run(void *data)
+{
+    struct weft_lane *lane = data;
+    sigset_t all;
+
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are main's */
+    name_thread(lane);
+    be_nice(lane->nice);
+    weft_beat_mark(&lane->beat);
+    uv_update_time(&lane->loop);
+    lane->start_result = lane->exporter->type->start ? lane->exporter->type->start(lane->exporter) : 0;
+    if (lane->start_result)
+        begin_to_close(lane);
+    uv_sem_post(&lane->answer);
+    (void)uv_run(&lane->loop, UV_RUN_DEFAULT);
+}
+
+/* ---- opening ---- */
+
+static void open_handles(struct weft_lane *lane) /* none of these can fail */
+{
+    weft_beat_open(&lane->beat, &lane->loop);
+    (void)uv_prepare_init(&lane->loop, &lane->pump);
+    (void)uv_idle_init(&lane->loop, &lane->more);
+    (void)uv_timer_init(&lane->loop, &lane->backoff);
+    (void)uv_timer_init(&lane->loop, &lane->deadline);
+    (void)uv_timer_init(&lane->loop, &lane->quiet);
+    lane->pump.data = lane->more.data = lane->backoff.data = lane->deadline.data = lane->quiet.data = lane;
+    (void)uv_prepare_start(&lane->pump, pump);
+}
+
+static int open_loop(struct weft_lane *lane)
+{
+    int err = uv_sem_init(&lane->answer, 0);
+
+    if (err)
+        return err;
+    err = uv_loop_init(&lane->loop);
+    if (err)
+        goto fail_sem;
+    err = weft_bell_open(&lane->bell, &lane->loop, on_ring, lane);
+    if (err)
+        goto fail_loop;
+    open_handles(lane);
+    lane->loop_open = true;
+    return 0;
+
+fail_loop:
+    (void)uv_run(&lane->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&lane->loop);
+fail_sem:
+    uv_sem_destroy(&lane->answer);
+    return err;
+}
+
+static int open_readers(struct weft_lane *lane, const struct weft_lane_setup *setup)
+{
+    lane->readers = calloc(setup->n_sources + 1, sizeof *lane->readers);
+    if (!lane->readers)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < setup->n_sources; i++) {
+        struct weft_lane_reader *reader = &lane->readers[i];
+        reader->source = setup->sources[i];
+        reader->last = &reader->first;
+        struct weft_cursor_options o = { .name = lane->id, .start = setup->start, .wake_fd = lane->bell.fd,
+                                         .hold = lane->config.on_full == WEFT_ON_FULL_REFUSE };
+        int err = weft_cursor_open(&reader->cursor, reader->source.journal, &o);
+        if (err)
+            return err;
+        lane->n_readers++;
+    }
+    return 0;
+}
+
+static uint64_t first_of(uint64_t a, uint64_t b, uint64_t c)
+{
+    return a ? a : b ? b : c;
+}
+
+static void configure(struct weft_lane *lane)
+{
+    const struct weft_exporter_type *type = lane->exporter->type;
+    const struct weft_lane_config *c = &lane->config;
+    struct weft_retry_options retry = { .initial_ms = c->initial_interval, .max_ms = c->max_interval,
+                                        .breaker_threshold = (unsigned)c->breaker_threshold,
+                                        .breaker_open_ms = c->breaker_open };
+
+    if (type->local)
+        retry = (struct weft_retry_options){ .initial_ms = LOCAL_RETRY_MS, .max_ms = LOCAL_RETRY_MS };
+    weft_retry_init(&lane->retry, &retry);
+    lane->concurrency = type->concurrency ? type->concurrency : 1;
+    lane->batch_items = first_of((uint64_t)c->batch_items, type->batch_items, WEFT_LANE_ITEMS);
+    lane->batch_bytes = first_of(c->batch_bytes, type->batch_bytes, WEFT_LANE_BYTES);
+    lane->failure_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 3 };
+    lane->reject_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 3 };
+    if (getrandom(&lane->random, sizeof lane->random, 0) != (ssize_t)sizeof lane->random || !lane->random)
+        lane->random = weft_clock_mono_ns() | 1;
+}
+
+int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *setup)
+{
+    struct weft_lane *lane = calloc(1, sizeof *lane);
+
+    if (!lane)
+        return UV_ENOMEM;
+    lane->exporter = setup->exporter;
+    lane->config = *setup->config;
+    lane->nice = setup->nice;
+    configure(lane);
+    lane->id = strdup(setup->exporter->id);
+    int err = lane->id ? open_loop(lane) : UV_ENOMEM;
+    if (!err)
+        err = open_readers(lane, setup);
+    if (err) {
+        weft_lane_free(lane);
+        return err;
+    }
+    weft_lane_figures_init(lane);
+    lane->exporter->loop = &lane->loop;
+    lane->exporter->lane = lane;
+    lane->exporter->host = &host;
+    lane->dirty = true;
+    *ret_lane = lane;
+    return 0;
+}
+
+static void end_thread(struct weft_lane *lane)
+{
+    (void)uv_thread_join(&lane->thread);
+    lane->thread_runs = false;
+    assert(lane->n_out == 0);
+}
+
+int weft_lane_start(struct weft_lane *lane)
+{
+    int err = uv_thread_create(&lane->thread, run, lane);
+
+    if (err)
+        return err;
+    lane->thread_runs = true;
+    uv_sem_wait(&lane->answer);
+    if (lane->start_result)
+        end_thread(lane);
+    return lane->start_result;
+}
+
+/* ---- closing ---- */
+
+void weft_lane_drain(struct weft_lane *lane, uint64_t deadline_mono_ms)
+{
+    atomic_store_explicit(&lane->drain_until_ms, deadline_mono_ms ? deadline_mono_ms : 1, memory_order_release);
+    if (lane->thread_runs)
+        weft_bell_ring(&lane->bell);
+}
+
+/* What has no outcome. Nobody else is there any more. */
+static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader, struct weft_lane_left *left)
+{
+    struct weft_cursor_stats c;
+
+    weft_cursor_stats(reader->cursor, &c);
+    uint64_t items = c.waiting_items - atomic_load_explicit(&reader->counted_items, memory_order_relaxed);
+    reader->skipped_items = c.skipped_items;
+    atomic_store_explicit(&reader->counted_items, 0, memory_order_relaxed);
+    weft_lane_lose(lane, WEFT_LANE_DROPPED, reader->source.signal, "shutdown", items);
+    left->items += items;
+    left->records += c.waiting_records;
+    left->bytes += c.waiting_bytes;
+}
+
+static void close_readers(struct weft_lane *lane)
+{
+    for (size_t i = 0; i < lane->n_readers; i++) {
+        count_left(lane, &lane->readers[i], &lane->left);
+        weft_cursor_close(lane->readers[i].cursor);
+        lane->readers[i].cursor = NULL;
+    }
+    weft_lane_free_batches(lane);
+}
+
+static void close_loop(struct weft_lane *lane, bool ran)
+{
+    if (!lane->loop_open)
+        return;
+    if (!ran) {
+        close_handles(lane);
+        (void)uv_run(&lane->loop, UV_RUN_DEFAULT);
+    }
+    int err = uv_loop_close(&lane->loop);
+    assert(err == 0);
+    (void)err;
+    weft_bell_release(&lane->bell);
+    uv_sem_destroy(&lane->answer);
+    lane->loop_open = false;
+}
+
+int weft_lane_join(struct weft_lane *lane, struct weft_lane_left *ret_left)
+{
+    bool ran = lane->thread_runs || lane->closing;
+
+    if (!lane->joined) {
+        if (lane->thread_runs && !draining(lane))
+            weft_lane_drain(lane, 1);
+        if (lane->thread_runs)
+            end_thread(lane);
+        close_readers(lane); /* before the bell: publications ring it */
+        close_loop(lane, ran);
+        lane->joined = true;
+        lane->join_result = lane->left.items ? WEFT_ERR_TIMEOUT : 0;
+    }
+    if (lane->join_result && ret_left)
+        *ret_left = lane->left;
+    return lane->join_result;
+}
+
+void weft_lane_free(struct weft_lane *lane)
+{
+    if (!lane)
+        return;
+    (void)weft_lane_join(lane, NULL);
+    free(lane->readers);
+    free(lane->id);
+    free(lane);
+}
+
+const char *weft_lane_id(const struct weft_lane *lane)
+{
+    return lane->id;
+}

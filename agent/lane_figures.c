@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane_figures.c: what a lane can be told, and what it tells of itself.
+ *
+ * Counters have one writer, the lane's thread, and any reader: relaxed atomics, no lock. Losses are kept by reason in a
+ * table of bounded size; a word that does not fit any more is counted under "other". A slot's name is
+ * written before n_slots says that it is there (release), and never again. */
+#include "agent/lane_state.h"
+#include "core/clock.h"
+
+#include <assert.h>
+
+static const char *const on_full_words[] = { "refuse", "skip", NULL };
+
+#define QUEUE_HELP "accepted and ignored: the journal (service.journal) stands in for every queue"
+
+const struct weft_option weft_lane_options[] = {
+    WEFT_BOOL("retry_on_failure.enabled", struct weft_lane_config, retry_enabled, .fallback = "true",
+              .help = "send a batch again after a failure that may pass; false drops it, counted"),
+    WEFT_MSEC("retry_on_failure.initial_interval", struct weft_lane_config, initial_interval, .fallback = "1s", .min = 1,
+              .max = 3600000, .help = "longest wait before the first retry; each wait is a random part of its ceiling"),
+    WEFT_MSEC("retry_on_failure.max_interval", struct weft_lane_config, max_interval, .fallback = "30s", .min = 1,
+              .max = 3600000, .help = "highest ceiling of a wait between retries"),
+    WEFT_MSEC("retry_on_failure.max_elapsed_time", struct weft_lane_config, max_elapsed_time, .fallback = "0",
+              .help = "give a batch up this long after its first failure, counted as dropped; 0 never does, "
+                      "because what was acknowledged is not thrown away"),
+    WEFT_IGNORED("retry_on_failure.multiplier", .help = "accepted and ignored: the ceiling of the wait doubles"),
+    WEFT_IGNORED("retry_on_failure.randomization_factor",
+                 .help = "accepted and ignored: the wait is uniform between 0 and its ceiling"),
+    WEFT_INT("circuit_breaker.threshold", struct weft_lane_config, breaker_threshold, .fallback = "5", .min = 0,
+             .max = 1000000, .help = "failures in a row after which nothing is sent for a while; 0 for no breaker"),
+    WEFT_MSEC("circuit_breaker.open", struct weft_lane_config, breaker_open, .fallback = "30s", .min = 1,
+              .max = 3600000, .help = "how long nothing is sent before one request probes the back end"),
+    WEFT_INT("batch.max_items", struct weft_lane_config, batch_items, .fallback = "0", .min = 0, .max = 1000000,
+             .help = "spans, log records or data points in one request at most; 0 for the exporter's own limit"),
+    WEFT_BYTES("batch.max_bytes", struct weft_lane_config, batch_bytes, .fallback = "0", .min = 0, .max = 1 << 30,
+               .help = "OTLP bytes in one request at most; 0 for the exporter's own limit"),
+    WEFT_ENUM("on_full", struct weft_lane_config, on_full, .fallback = "refuse", .words = on_full_words,
+              .help = "when the journal is full because of this exporter: refuse new input, or skip its oldest records"),
+    WEFT_IGNORED("sending_queue.enabled", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.num_consumers", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.queue_size", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.sizer", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.storage", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.block_on_overflow", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.wait_for_result", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.batch.flush_timeout", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.batch.min_size", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.batch.max_size", .help = QUEUE_HELP),
+    WEFT_IGNORED("sending_queue.batch.sizer", .help = QUEUE_HELP),
+    { .key = NULL },
+};
+
+const double weft_lane_buckets[WEFT_LANE_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                      0.25,  0.5,    1,     2.5,  5,     10 };
+
+void weft_lane_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static bool has_name(const struct weft_lane_slot *s, enum weft_lane_loss loss, enum weft_signal signal, const char *word)
+{
+    return s->loss == loss && s->signal == signal && strncmp(s->word, word, sizeof s->word - 1) == 0;
+}
+
+/* The slot of that name; a new one while there is room for it and for "other" of each kind; else NULL. */
+static struct weft_lane_slot *slot(struct weft_lane *lane, enum weft_lane_loss loss, enum weft_signal signal,
+                                   const char *word, size_t room)
+{
+    size_t n = atomic_load_explicit(&lane->n_slots, memory_order_relaxed);
+
+    for (size_t i = 0; i < n; i++)
+        if (has_name(&lane->slots[i], loss, signal, word))
+            return &lane->slots[i];
+    if (n >= room)
+        return NULL;
+
+    struct weft_lane_slot *s = &lane->slots[n];
+    s->loss = loss;
+    s->signal = signal;
+    for (size_t i = 0; i + 1 < sizeof s->word && word[i]; i++)
+        s->word[i] = word[i];
+    atomic_store_explicit(&lane->n_slots, n + 1, memory_order_release);
+    return s;
+}
+
+void weft_lane_lose(struct weft_lane *lane, enum weft_lane_loss loss, enum weft_signal signal, const char *reason,
+                    uint64_t items)
+{
+    struct weft_lane_slot *s = slot(lane, loss, signal, reason ? reason : "other", WEFT_LANE_REASONS - 2 * WEFT_SIGNALS);
+
+    if (!s)
+        s = slot(lane, loss, signal, "other", WEFT_LANE_REASONS);
+    assert(s);
+    weft_lane_add(&s->items, items);
+}
+
+void weft_lane_figures_init(struct weft_lane *lane)
+{
+    for (size_t i = 0; i < lane->n_readers; i++) {
+        enum weft_signal signal = lane->readers[i].source.signal;
+        weft_lane_lose(lane, WEFT_LANE_FAILED, signal, "rejected", 0);
+        weft_lane_lose(lane, WEFT_LANE_DROPPED, signal, "shutdown", 0);
+        weft_lane_lose(lane, WEFT_LANE_DROPPED, signal, "skipped", 0);
+        weft_lane_lose(lane, WEFT_LANE_DROPPED, signal, "max_elapsed_time", 0);
+    }
+}
+
+void weft_lane_time(struct weft_lane *lane, uint64_t duration_ns)
+{
+    double seconds = (double)duration_ns / 1e9;
+    size_t i = 0;
+
+    while (i < WEFT_LANE_BUCKETS && seconds > weft_lane_buckets[i])
+        i++;
+    weft_lane_add(&lane->duration_buckets[i], 1);
+    weft_lane_add(&lane->duration_sum_ns, duration_ns);
+    weft_lane_add(&lane->duration_count, 1);
+}
+
+/* ---- reading them ---- */
+
+static void copy_counters(const struct weft_lane *lane, struct weft_lane_stats *s)
+{
+    for (int i = 0; i < WEFT_SIGNALS; i++) {
+        s->sent_items[i] = get(&lane->sent_items[i]);
+        s->sent_bytes[i] = get(&lane->sent_bytes[i]);
+        s->retries[i] = get(&lane->retries[i]);
+    }
+    for (size_t i = 0; i <= WEFT_LANE_BUCKETS; i++)
+        s->duration_buckets[i] = get(&lane->duration_buckets[i]);
+    s->duration_count = get(&lane->duration_count);
+    s->duration_sum_ns = get(&lane->duration_sum_ns);
+    s->in_flight = atomic_load_explicit(&lane->in_flight, memory_order_relaxed);
+    s->breaker = (enum weft_breaker)atomic_load_explicit(&lane->breaker, memory_order_relaxed);
+}
+
+static void copy_reasons(const struct weft_lane *lane, struct weft_lane_stats *s)
+{
+    s->n_reasons = atomic_load_explicit(&lane->n_slots, memory_order_acquire);
+    for (size_t i = 0; i < s->n_reasons; i++) {
+        const struct weft_lane_slot *from = &lane->slots[i];
+        s->reasons[i] = (struct weft_lane_reason){ .loss = from->loss, .signal = from->signal, .items = get(&from->items) };
+        memcpy(s->reasons[i].word, from->word, sizeof from->word);
+    }
+}
+
+static void add_skipped(struct weft_lane_stats *s, enum weft_signal signal, uint64_t items)
+{
+    for (size_t i = 0; i < s->n_reasons; i++)
+        if (s->reasons[i].loss == WEFT_LANE_DROPPED && s->reasons[i].signal == signal
+            && strcmp(s->reasons[i].word, "skipped") == 0)
+            s->reasons[i].items += items;
+}
+
+static void add_reader(const struct weft_lane_reader *reader, struct weft_lane_stats *s)
+{
+    struct weft_cursor_stats c = { .skipped_items = reader->skipped_items };
+    struct weft_journal_stats j = { 0 };
+
+    s->has_signal[reader->source.signal] = true;
+    if (reader->cursor) {
+        weft_cursor_stats(reader->cursor, &c);
+        weft_journal_stats(reader->source.journal, &j);
+    }
+    uint64_t counted = get(&reader->counted_items);
+    s->waiting_records += c.waiting_records;
+    s->waiting_bytes += c.waiting_bytes;
+    s->waiting_items += c.waiting_items > counted ? c.waiting_items - counted : 0;
+    s->capacity_bytes += j.capacity_bytes;
+    add_skipped(s, reader->source.signal, c.skipped_items);
+}
+
+void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
+{
+    memset(ret_stats, 0, sizeof *ret_stats);
+    copy_counters(lane, ret_stats);
+    copy_reasons(lane, ret_stats);
+    for (size_t i = 0; i < lane->n_readers; i++)
+        add_reader(&lane->readers[i], ret_stats);
+    ret_stats->has_breaker = lane->retry.options.breaker_threshold > 0;
+    ret_stats->busy_ms = weft_beat_age_ms(&lane->beat, weft_clock_mono_ms());
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane_state.h: what the lane's files share, and nobody else includes.
+ *
+ *   lane.c          the thread, its timers, what is sent next
+ *   lane_batch.c    batches: read from a cursor, judged item by item, settled in order
+ *   lane_figures.c  options table, counters, losses by reason
+ *
+ * Everything here belongs to the lane's thread, but for the atomics and what lane_figures.c reads through them. */
+#ifndef WEFT_AGENT_LANE_STATE_H
+#define WEFT_AGENT_LANE_STATE_H
+
+#include "agent/beat.h"
+#include "agent/bell.h"
+#include "agent/lane.h"
+
+#include <stdatomic.h>
+
+enum {
+    WEFT_LANE_ITEMS = 8192,        /* of a batch, unless the exporter or the configuration says otherwise */
+    WEFT_LANE_BYTES = 1 << 20,
+    WEFT_LANE_RECORDS = 1024,      /* at most, whatever their size */
+    WEFT_LANE_KEPT_STATES = 65536, /* item states that a batch keeps when it is empty */
+};
+
+enum weft_lane_batch_place {
+    WEFT_LANE_READY, /* to be sent, for the first time or again */
+    WEFT_LANE_OUT,   /* with the exporter */
+    WEFT_LANE_LEFT,  /* the lane stops; it will not be sent */
+    WEFT_LANE_FINAL, /* every item has its outcome; waits for the batches before it to be settled */
+};
+
+struct weft_lane_batch {
+    struct weft_batch base;           /* first: the exporter's pointer is ours */
+    struct weft_lane_batch *next;     /* in its source's list, or in the list of free ones */
+    struct weft_lane_reader *reader;
+    enum weft_lane_batch_place place;
+    uint64_t last_sequence;
+    uint64_t sent_at_ns;
+    uint64_t first_failure_ms;        /* 0: none yet */
+    uint64_t counted, counted_sent;   /* items whose outcome is in the counters; those of them that were sent */
+    size_t n_state_room;
+    bool prepared;                    /* item_state has room for all items */
+};
+
+/* One pipeline that the lane reads. */
+struct weft_lane_reader {
+    struct weft_lane_source source;
+    struct weft_cursor *cursor;
+    struct weft_lane_batch *first, **last; /* unsettled batches, oldest first */
+    struct weft_record ahead;              /* read, and did not fit into the last batch */
+    bool has_ahead;
+    _Atomic uint64_t counted_items;        /* have an outcome, and are not settled yet */
+    uint64_t skipped_items;                /* what the closed cursor had lost; set by join */
+};
+
+/* One loss by reason; slots are filled once and never change their name. */
+struct weft_lane_slot {
+    enum weft_lane_loss loss;
+    enum weft_signal signal;
+    char word[WEFT_LANE_REASON_LEN];
+    _Atomic uint64_t items;
+};
+
+struct weft_lane {
+    char *id;
+    struct weft_exporter *exporter;
+    struct weft_lane_config config;
+    int nice;
+    size_t concurrency;
+    uint64_t batch_items, batch_bytes;
+
+    uv_loop_t loop;
+    uv_thread_t thread;
+    struct weft_bell bell;
+    struct weft_beat beat;
+    uv_prepare_t pump;          /* looks for work before each wait when `dirty` */
+    uv_idle_t more;             /* active while there is work left after a pump: do not wait */
+    uv_timer_t backoff, deadline, quiet;
+    bool dirty, closing;
+
+    struct weft_lane_reader *readers;
+    size_t n_readers, turn;     /* turn: whose records are read next */
+    struct weft_lane_batch *free_batches;
+    size_t n_held;              /* batches of all readers that are READY or OUT; at most `concurrency` */
+    size_t n_out;
+    uint64_t n_read, n_read_when_quiet_began;
+
+    struct weft_retry retry;
+    uint64_t random;
+    struct weft_log_gate failure_gate, reject_gate;
+
+    /* from and to main */
+    uv_sem_t answer;            /* start has a result */
+    int start_result;
+    bool loop_open, thread_runs, joined;
+    int join_result;
+    struct weft_lane_left left;
+    _Atomic uint64_t drain_until_ms; /* 0: not draining */
+
+    /* figures: the lane's thread writes, anybody reads */
+    _Atomic uint64_t sent_items[WEFT_SIGNALS], sent_bytes[WEFT_SIGNALS], retries[WEFT_SIGNALS];
+    _Atomic uint64_t duration_count, duration_sum_ns, duration_buckets[WEFT_LANE_BUCKETS + 1];
+    _Atomic unsigned in_flight;
+    _Atomic int breaker;
+    _Atomic size_t n_slots;
+    struct weft_lane_slot slots[WEFT_LANE_REASONS];
+};
+
+/* ---- lane_batch.c ---- */
+
+/* A batch of what there is to read, whichever reader's turn it is; it is READY and in its reader's list. 1, 0 when nothing is
+ * there, or UV_ENOMEM. */
+int weft_lane_read(struct weft_lane *lane, struct weft_lane_batch **ret_batch);
+
+/* Makes room for the state of each item. 0 or UV_ENOMEM: nothing is lost, ask again later. */
+int weft_lane_prepare(struct weft_lane_batch *b);
+
+/* The oldest batch that is READY; NULL: none. */
+struct weft_lane_batch *weft_lane_ready(const struct weft_lane *lane);
+
+/* Gives all WAITING items of a batch the outcome `state` and counts every item that has none counted yet. */
+void weft_lane_judge(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason);
+
+/* Counts items that the exporter itself has marked as sent. True when no item is WAITING any more. */
+bool weft_lane_count_marked(struct weft_lane *lane, struct weft_lane_batch *b);
+
+/* Marks [first, first + n) as `state`, as far as they are WAITING, and counts them. How many there were. */
+uint64_t weft_lane_mark(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t first, uint64_t n,
+                        enum weft_item_state state, const char *reason);
+
+/* The batch is FINAL: settles what can be settled of its reader and frees those batches. */
+void weft_lane_settle(struct weft_lane *lane, struct weft_lane_batch *b);
+
+/* Frees every batch there is, settled or not. After the exporter has stopped. */
+void weft_lane_free_batches(struct weft_lane *lane);
+
+/* ---- lane_figures.c ---- */
+void weft_lane_figures_init(struct weft_lane *lane);
+void weft_lane_add(_Atomic uint64_t *counter, uint64_t n); /* one writer */
+void weft_lane_lose(struct weft_lane *lane, enum weft_lane_loss loss, enum weft_signal signal, const char *reason,
+                    uint64_t items);
+void weft_lane_time(struct weft_lane *lane, uint64_t duration_ns);
+
+#endif

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipeline.c: what a receiver's commit comes down to.
+ *
+ *   process   a copy of the record runs through each pipeline's processors; new payloads lie in the loop's scratch
+ *   reserve   room in every journal; when one says no, what was reserved is abandoned and the receiver refuses
+ *   publish   copy and publish in each; from here on the receiver may say yes
+ *
+ * Nothing is counted as accepted or dropped before the reservations stand, so that a client that is refused and
+ * comes again is counted once. A branch that was full last time is asked first next time: as long as
+ * it stays full, the others are not burdened with abandoned room. Counters have one writer each. */
+#include "agent/pipeline.h"
+
+#include "core/clock.h"
+#include "core/err.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <uv.h>
+
+struct weft_pipeline {
+    char *id;
+    enum weft_signal signal;
+    struct weft_processor **processors;
+    _Atomic uint64_t *dropped_items; /* one a processor */
+    size_t n_processors;
+    struct weft_journal *journal;
+};
+
+/* One pipeline's part of one commit. */
+struct branch {
+    struct weft_pipeline *pipeline;
+    struct weft_record record;
+    struct weft_reservation reservation;
+    bool kept;          /* something is left to append */
+    uint64_t *taken;    /* items that each processor took out */
+};
+
+/* Written by one loop only; a cache line of its own. */
+struct sink {
+    struct weft_sink base;
+    struct weft_intake *intake;
+    struct weft_arena *scratch;
+    struct branch *branches;
+    size_t suspect;     /* the branch that was full last */
+    _Atomic uint64_t accepted_items, accepted_records, accepted_bytes;
+    _Atomic uint64_t refused_items[WEFT_REFUSALS];
+};
+
+struct weft_intake {
+    char *receiver;
+    enum weft_signal signal;
+    struct sink **sinks;
+    size_t n_sinks, n_branches;
+    _Atomic bool draining;
+};
+
+/* ---- pipelines ---- */
+
+size_t weft_pipeline_share(uint64_t max_size, size_t n_pipelines)
+{
+    uint64_t share = n_pipelines ? max_size / n_pipelines : max_size;
+
+    return share < 1 << 20 ? 1 << 20 : (size_t)share;
+}
+
+static int copy_processors(struct weft_pipeline *p, const struct weft_pipeline_options *o)
+{
+    p->processors = calloc(o->n_processors + 1, sizeof *p->processors);
+    p->dropped_items = calloc(o->n_processors + 1, sizeof *p->dropped_items);
+    if (!p->processors || !p->dropped_items)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < o->n_processors; i++)
+        p->processors[i] = o->processors[i];
+    p->n_processors = o->n_processors;
+    return 0;
+}
+
+int weft_pipeline_open(struct weft_pipeline **ret_pipeline, const struct weft_pipeline_options *o)
+{
+    struct weft_pipeline *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return UV_ENOMEM;
+    p->signal = o->signal;
+    p->id = strdup(o->id);
+    int err = p->id ? copy_processors(p, o) : UV_ENOMEM;
+    if (!err)
+        err = weft_journal_open(&p->journal, &(struct weft_journal_options){
+            .name = p->id, .max_size = o->journal_size, .retain = o->journal_retain });
+    if (err) {
+        weft_pipeline_close(p);
+        return err;
+    }
+    *ret_pipeline = p;
+    return 0;
+}
+
+void weft_pipeline_close(struct weft_pipeline *p)
+{
+    if (!p)
+        return;
+    weft_journal_close(p->journal);
+    free(p->processors);
+    free(p->dropped_items);
+    free(p->id);
+    free(p);
+}
+
+const char *weft_pipeline_id(const struct weft_pipeline *p)
+{
+    return p->id;
+}
+
+enum weft_signal weft_pipeline_signal(const struct weft_pipeline *p)
+{
+    return p->signal;
+}
+
+struct weft_journal *weft_pipeline_journal(const struct weft_pipeline *p)
+{
+    return p->journal;
+}
+
+uint64_t weft_pipeline_dropped_items(const struct weft_pipeline *p, size_t i)
+{
+    return atomic_load_explicit(&p->dropped_items[i], memory_order_relaxed);
+}
+
+/* ---- counting: one writer, many readers ---- */
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void refuse(struct weft_sink *base, enum weft_refusal reason, uint64_t items)
+{
+    add(&((struct sink *)base)->refused_items[reason], items);
+}
+
+/* What a processor or a journal says, in the words of the sink's contract. */
+static int verdict(int err, enum weft_refusal *ret_reason)
+{
+    switch (err) {
+    case WEFT_ERR_FULL:
+        *ret_reason = WEFT_REFUSAL_FULL;
+        return err;
+    case WEFT_ERR_DRAINING:
+        *ret_reason = WEFT_REFUSAL_DRAINING;
+        return err;
+    case WEFT_ERR_TOO_LARGE:
+        *ret_reason = WEFT_REFUSAL_TOO_LARGE;
+        return err;
+    case WEFT_ERR_LIMIT:
+    case UV_ENOMEM:
+        *ret_reason = WEFT_REFUSAL_MEMORY;
+        return WEFT_ERR_LIMIT;
+    default:
+        *ret_reason = WEFT_REFUSAL_MALFORMED;
+        return WEFT_ERR_MALFORMED;
+    }
+}
+
+static int refused(struct sink *s, const struct weft_record *record, int err)
+{
+    enum weft_refusal reason;
+
+    err = verdict(err, &reason);
+    refuse(&s->base, reason, record->n_items);
+    return err;
+}
+
+/* Several loops may commit into one pipeline, so these have many writers. */
+static void count_taken(struct branch *b)
+{
+    struct weft_pipeline *p = b->pipeline;
+
+    for (size_t i = 0; i < p->n_processors; i++)
+        if (b->taken[i])
+            atomic_fetch_add_explicit(&p->dropped_items[i], b->taken[i], memory_order_relaxed);
+}
+
+/* ---- the commit ---- */
+
+static int process(struct branch *b, const struct weft_record *record, struct weft_arena *scratch)
+{
+    struct weft_pipeline *p = b->pipeline;
+
+    b->record = *record;
+    b->kept = record->n_items > 0;
+    memset(b->taken, 0, p->n_processors * sizeof *b->taken);
+    for (size_t i = 0; i < p->n_processors && b->kept; i++) {
+        struct weft_processor *processor = p->processors[i];
+        uint32_t before = b->record.n_items;
+        int keep = processor->type->process(processor, &b->record, scratch);
+        if (keep < 0)
+            return keep;
+        b->kept = keep > 0 && b->record.n_items > 0;
+        uint32_t after = b->kept ? b->record.n_items : 0;
+        b->taken[i] = before > after ? before - after : 0;
+    }
+    return 0;
+}
+
+static int reserve(struct branch *b)
+{
+    return b->kept ? weft_journal_reserve(b->pipeline->journal, b->record.payload.len, b->record.n_items,
+                                          &b->reservation)
+                   : 0;
+}
+
+static void abandon(struct branch *b)
+{
+    if (b->kept)
+        weft_journal_abandon(b->pipeline->journal, &b->reservation);
+}
+
+static int reserve_all(struct sink *s)
+{
+    size_t n = s->intake->n_branches, first = s->suspect;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t k = (first + i) % n;
+        int err = reserve(&s->branches[k]);
+        if (!err)
+            continue;
+        s->suspect = k;
+        while (i-- > 0)
+            abandon(&s->branches[(first + i) % n]);
+        return err;
+    }
+    return 0;
+}
+
+static void publish(struct branch *b)
+{
+    if (b->kept) {
+        memcpy(b->reservation.payload, b->record.payload.data, b->record.payload.len);
+        weft_journal_publish(b->pipeline->journal, &b->reservation, &b->record);
+    }
+    count_taken(b);
+}
+
+static void set_times(struct weft_record *record)
+{
+    if (!record->wall_ns)
+        record->wall_ns = weft_clock_wall_ns();
+    if (!record->mono_ns)
+        record->mono_ns = weft_clock_mono_ns();
+}
+
+static int commit(struct weft_sink *base, struct weft_record *record)
+{
+    struct sink *s = (struct sink *)base;
+    struct weft_intake *in = s->intake;
+
+    if (atomic_load_explicit(&in->draining, memory_order_relaxed))
+        return refused(s, record, WEFT_ERR_DRAINING);
+
+    set_times(record);
+    record->signal = in->signal;
+    weft_arena_reset(s->scratch);
+    for (size_t i = 0; i < in->n_branches; i++) {
+        int err = process(&s->branches[i], record, s->scratch);
+        if (err)
+            return refused(s, record, err);
+    }
+    int err = reserve_all(s);
+    if (err)
+        return refused(s, record, err);
+
+    for (size_t i = 0; i < in->n_branches; i++)
+        publish(&s->branches[i]);
+    add(&s->accepted_items, record->n_items);
+    add(&s->accepted_records, 1);
+    add(&s->accepted_bytes, record->payload.len);
+    return 0;
+}
+
+/* ---- intakes ---- */
+
+static void sink_free(struct sink *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; s->branches && i < s->intake->n_branches; i++)
+        free(s->branches[i].taken);
+    free(s->branches);
+    free(s);
+}
+
+static struct sink *sink_new(struct weft_intake *in, struct weft_pipeline *const *pipelines)
+{
+    size_t size = (sizeof(struct sink) + 63) & ~(size_t)63;
+    struct sink *s = aligned_alloc(64, size);
+
+    if (!s)
+        return NULL;
+    memset(s, 0, size);
+    s->base = (struct weft_sink){ .commit = commit, .refuse = refuse };
+    s->intake = in;
+    s->branches = calloc(in->n_branches, sizeof *s->branches);
+    for (size_t i = 0; s->branches && i < in->n_branches; i++) {
+        s->branches[i].pipeline = pipelines[i];
+        s->branches[i].taken = calloc(pipelines[i]->n_processors + 1, sizeof(uint64_t));
+        if (!s->branches[i].taken) {
+            sink_free(s);
+            return NULL;
+        }
+    }
+    if (!s->branches) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+int weft_intake_open(struct weft_intake **ret_intake, const struct weft_intake_options *o)
+{
+    struct weft_intake *in = calloc(1, sizeof *in);
+
+    assert(o->n_pipelines > 0);
+    if (!in)
+        return UV_ENOMEM;
+    in->signal = o->signal;
+    in->n_branches = o->n_pipelines;
+    in->receiver = strdup(o->receiver);
+    in->sinks = calloc(o->n_sinks + 1, sizeof *in->sinks);
+    bool ok = in->receiver && in->sinks;
+    for (size_t i = 0; ok && i < o->n_sinks; i++) {
+        in->sinks[i] = sink_new(in, o->pipelines);
+        ok = in->sinks[i] != NULL;
+        in->n_sinks += ok;
+    }
+    if (!ok) {
+        weft_intake_close(in);
+        return UV_ENOMEM;
+    }
+    *ret_intake = in;
+    return 0;
+}
+
+void weft_intake_close(struct weft_intake *in)
+{
+    if (!in)
+        return;
+    for (size_t i = 0; i < in->n_sinks; i++)
+        sink_free(in->sinks[i]);
+    free(in->sinks);
+    free(in->receiver);
+    free(in);
+}
+
+struct weft_sink *weft_intake_sink(struct weft_intake *in, size_t i, struct weft_arena *scratch)
+{
+    assert(i < in->n_sinks);
+    in->sinks[i]->scratch = scratch;
+    return &in->sinks[i]->base;
+}
+
+void weft_intake_drain(struct weft_intake *in)
+{
+    atomic_store_explicit(&in->draining, true, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void weft_intake_stats(const struct weft_intake *in, struct weft_intake_stats *ret_stats)
+{
+    struct weft_intake_stats sum = { 0 };
+
+    for (size_t i = 0; i < in->n_sinks; i++) {
+        const struct sink *s = in->sinks[i];
+        sum.accepted_items += get(&s->accepted_items);
+        sum.accepted_records += get(&s->accepted_records);
+        sum.accepted_bytes += get(&s->accepted_bytes);
+        for (int reason = 0; reason < WEFT_REFUSALS; reason++)
+            sum.refused_items[reason] += get(&s->refused_items[reason]);
+    }
+    *ret_stats = sum;
+}
+
+const char *weft_intake_receiver(const struct weft_intake *in)
+{
+    return in->receiver;
+}
+
+enum weft_signal weft_intake_signal(const struct weft_intake *in)
+{
+    return in->signal;
+}
+
+const char *weft_refusal_name(enum weft_refusal reason)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        WEFT_REFUSAL_MAP(X)
+#undef X
+    };
+
+    return names[reason];
+}
