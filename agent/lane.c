@@ -439,7 +439,6 @@ static void run(void *data)
 
 static void open_handles(struct weft_lane *lane) /* none of these can fail */
 {
-    weft_beat_open(&lane->beat, &lane->loop);
     (void)uv_prepare_init(&lane->loop, &lane->pump);
     (void)uv_idle_init(&lane->loop, &lane->more);
     (void)uv_timer_init(&lane->loop, &lane->backoff);
@@ -461,12 +460,18 @@ static int open_loop(struct weft_lane *lane)
     err = weft_bell_open(&lane->bell, &lane->loop, on_ring, lane);
     if (err)
         goto fail_loop;
+    err = weft_beat_open(&lane->beat, &lane->loop);
+    if (err)
+        goto fail_bell;
     open_handles(lane);
     lane->loop_open = true;
     return 0;
 
-fail_loop:
+fail_bell:
+    weft_bell_close(&lane->bell);
     (void)uv_run(&lane->loop, UV_RUN_DEFAULT);
+    weft_bell_release(&lane->bell);
+fail_loop:
     (void)uv_loop_close(&lane->loop);
 fail_sem:
     uv_sem_destroy(&lane->answer);

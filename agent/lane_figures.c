@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lane_figures.c: what a lane can be told, and what it tells of itself.
+/* lane_figures.c: what a lane tells of itself.
  *
  * Counters have one writer, the lane's thread, and any reader: relaxed atomics, no lock. Losses are kept by reason in a
  * table of bounded size; a word that does not fit any more is counted under "other". A slot's name is
@@ -8,47 +8,6 @@
 #include "core/clock.h"
 
 #include <assert.h>
-
-static const char *const on_full_words[] = { "refuse", "skip", NULL };
-
-#define QUEUE_HELP "accepted and ignored: the journal (service.journal) stands in for every queue"
-
-const struct weft_option weft_lane_options[] = {
-    WEFT_BOOL("retry_on_failure.enabled", struct weft_lane_config, retry_enabled, .fallback = "true",
-              .help = "send a batch again after a failure that may pass; false drops it, counted"),
-    WEFT_MSEC("retry_on_failure.initial_interval", struct weft_lane_config, initial_interval, .fallback = "1s", .min = 1,
-              .max = 3600000, .help = "longest wait before the first retry; each wait is a random part of its ceiling"),
-    WEFT_MSEC("retry_on_failure.max_interval", struct weft_lane_config, max_interval, .fallback = "30s", .min = 1,
-              .max = 3600000, .help = "highest ceiling of a wait between retries"),
-    WEFT_MSEC("retry_on_failure.max_elapsed_time", struct weft_lane_config, max_elapsed_time, .fallback = "0",
-              .help = "give a batch up this long after its first failure, counted as dropped; 0 never does, "
-                      "because what was acknowledged is not thrown away"),
-    WEFT_IGNORED("retry_on_failure.multiplier", .help = "accepted and ignored: the ceiling of the wait doubles"),
-    WEFT_IGNORED("retry_on_failure.randomization_factor",
-                 .help = "accepted and ignored: the wait is uniform between 0 and its ceiling"),
-    WEFT_INT("circuit_breaker.threshold", struct weft_lane_config, breaker_threshold, .fallback = "5", .min = 0,
-             .max = 1000000, .help = "failures in a row after which nothing is sent for a while; 0 for no breaker"),
-    WEFT_MSEC("circuit_breaker.open", struct weft_lane_config, breaker_open, .fallback = "30s", .min = 1,
-              .max = 3600000, .help = "how long nothing is sent before one request probes the back end"),
-    WEFT_INT("batch.max_items", struct weft_lane_config, batch_items, .fallback = "0", .min = 0, .max = 1000000,
-             .help = "spans, log records or data points in one request at most; 0 for the exporter's own limit"),
-    WEFT_BYTES("batch.max_bytes", struct weft_lane_config, batch_bytes, .fallback = "0", .min = 0, .max = 1 << 30,
-               .help = "OTLP bytes in one request at most; 0 for the exporter's own limit"),
-    WEFT_ENUM("on_full", struct weft_lane_config, on_full, .fallback = "refuse", .words = on_full_words,
-              .help = "when the journal is full because of this exporter: refuse new input, or skip its oldest records"),
-    WEFT_IGNORED("sending_queue.enabled", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.num_consumers", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.queue_size", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.sizer", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.storage", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.block_on_overflow", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.wait_for_result", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.batch.flush_timeout", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.batch.min_size", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.batch.max_size", .help = QUEUE_HELP),
-    WEFT_IGNORED("sending_queue.batch.sizer", .help = QUEUE_HELP),
-    { .key = NULL },
-};
 
 const double weft_lane_buckets[WEFT_LANE_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                       0.25,  0.5,    1,     2.5,  5,     10 };
@@ -184,5 +143,5 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
     for (size_t i = 0; i < lane->n_readers; i++)
         add_reader(&lane->readers[i], ret_stats);
     ret_stats->has_breaker = lane->retry.options.breaker_threshold > 0;
-    ret_stats->busy_ms = weft_beat_age_ms(&lane->beat, weft_clock_mono_ms());
+    ret_stats->busy_ms = lane->loop_open ? weft_beat_age_ms(&lane->beat, weft_clock_mono_ms()) : 0;
 }

@@ -3,7 +3,7 @@
  *
  *   lane.c          the thread, its timers, what is sent next
  *   lane_batch.c    batches: read from a cursor, judged item by item, settled in order
- *   lane_figures.c  options table, counters, losses by reason
+ *   lane_figures.c  counters, losses by reason
  *
  * Everything here belongs to the lane's thread, but for the atomics and what lane_figures.c reads through them. */
 #ifndef WEFT_AGENT_LANE_STATE_H

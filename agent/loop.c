@@ -85,16 +85,18 @@ int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *
     err = weft_bell_open(&l->bell, &l->uv, on_ring, l);
     if (err)
         goto fail_loop;
-    err = uv_mutex_init(&l->lock);
+    err = weft_beat_open(&l->beat, &l->uv);
     if (err)
         goto fail_bell;
+    err = uv_mutex_init(&l->lock);
+    if (err)
+        goto fail_beat;
     err = uv_cond_init(&l->answered);
     if (err)
         goto fail_lock;
 
     for (size_t i = 0; i + 1 < sizeof l->name && options->name[i]; i++)
         l->name[i] = options->name[i];
-    weft_beat_open(&l->beat, &l->uv);
     weft_arena_init(&l->scratch, options->scratch_limit);
     l->last_call = &l->calls;
     l->joined = true;
@@ -103,6 +105,8 @@ int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *
 
 fail_lock:
     uv_mutex_destroy(&l->lock);
+fail_beat:
+    weft_beat_close(&l->beat);
 fail_bell:
     weft_bell_close(&l->bell);
     (void)uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -126,7 +130,7 @@ struct weft_arena *weft_loop_scratch(struct weft_loop *l)
 
 uint64_t weft_loop_age_ms(const struct weft_loop *l, uint64_t now_mono_ms)
 {
-    return weft_beat_age_ms(&l->beat, now_mono_ms);
+    return l->joined ? 0 : weft_beat_age_ms(&l->beat, now_mono_ms);
 }
 
 /* ---- on the thread ---- */

@@ -43,7 +43,8 @@ void weft_loop_quiesce(struct weft_loop *l);
 /* Stops the receivers, lets their handles close, ends and joins the thread. Idempotent. */
 void weft_loop_stop(struct weft_loop *l);
 
-/* Milliseconds for which the loop's current turn has been running; 0 when it waits for events. Any thread. */
+/* Milliseconds for which the loop's current turn has been running; 0 when it waits for events or does not run. Any
+ * thread, but not beside stop. */
 uint64_t weft_loop_age_ms(const struct weft_loop *l, uint64_t now_mono_ms);
 
 #endif
