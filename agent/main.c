@@ -6,6 +6,8 @@
 #include <string.h>
 
 const struct weft_command weft_commands[] = {
+    { "run", "[--config FILE]...", "run in the foreground; SIGTERM drains and stops, SIGHUP reloads the configuration",
+      weft_command_run },
     { "check", "--config FILE...", "check a configuration: exit 0 when valid, else 1 with FILE:LINE:COL: text on stderr",
       weft_command_check },
     { "config", "print|reference [COMPONENT]", "print the effective configuration, or every option there is", weft_command_config },

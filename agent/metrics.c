@@ -204,7 +204,7 @@ static void put_retries(struct page *p, const char *exporter, const struct weft_
 static void put_reasons(struct page *p, const char *exporter, const struct weft_lane_stats *s, enum weft_lane_loss loss)
 {
     for (size_t i = 0; i < s->n_reasons; i++) {
-        struct weft_label labels[] = { LABEL("exporter", exporter), LABEL("signal", signal_name(s->reasons[i].signal)),
+        struct weft_label labels[] = { LABEL("exporter", exporter), LABEL("signal", weft_signal_name(s->reasons[i].signal)),
                                        LABEL("reason", s->reasons[i].word) };
         if (s->reasons[i].loss == loss)
             put_uint(p, "_total", labels, COUNT(labels), s->reasons[i].items);

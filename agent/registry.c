@@ -2,10 +2,14 @@
 /* registry.c: see registry.h. Static tables; a component joins by its declaration and one row. */
 #include "agent/registry.h"
 
+#include "exporters/debug.h"
+#include "exporters/file.h"
+#include "exporters/otlp.h"
+#include "processors/batch.h"
+#include "processors/memory_limiter.h"
+
 #include <string.h>
 
-extern const struct weft_processor_type weft_processor_batch;
-extern const struct weft_processor_type weft_processor_memory_limiter;
 
 static const struct weft_receiver_type *const receivers[] = {
     NULL,
@@ -18,6 +22,11 @@ static const struct weft_processor_type *const processors[] = {
 };
 
 static const struct weft_exporter_type *const exporters[] = {
+    &weft_exporter_debug,
+    &weft_exporter_file,
+    &weft_exporter_jaeger,
+    &weft_exporter_otlp,
+    &weft_exporter_otlphttp,
     NULL,
 };
 

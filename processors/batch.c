@@ -5,7 +5,7 @@
  * hold (the exporter's own batch options). A second queue in the pipeline would only hold data that nobody has acknowledged
  * durably. The keys are read so that a Collector configuration runs unchanged; every record passes as it is.
  */
-#include "core/component.h"
+#include "processors/batch.h"
 
 struct batch {
     struct weft_processor base;
@@ -35,7 +35,6 @@ static int process(struct weft_processor *self, struct weft_record *record, stru
     return 1;
 }
 
-const struct weft_processor_type weft_processor_batch;
 const struct weft_processor_type weft_processor_batch = {
     .name = "batch",
     .summary = "accepted for the Collector's sake: exporters batch as they read the journal",

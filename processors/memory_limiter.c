@@ -9,8 +9,9 @@
  *
  * Runs on every ingest thread at once; what it changes of itself is atomic.
  */
+#include "processors/memory_limiter.h"
+
 #include "core/clock.h"
-#include "core/component.h"
 #include "core/err.h"
 
 #include <fcntl.h>
@@ -130,7 +131,6 @@ static int process(struct weft_processor *self, struct weft_record *record, stru
     return atomic_load_explicit(&m->refusing, memory_order_relaxed) ? WEFT_ERR_LIMIT : 1;
 }
 
-const struct weft_processor_type weft_processor_memory_limiter;
 const struct weft_processor_type weft_processor_memory_limiter = {
     .name = "memory_limiter",
     .summary = "refuses records while the process is above a memory limit",
