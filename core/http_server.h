@@ -37,6 +37,18 @@ struct weft_http_response {
     const char *headers[8][2];         /* further headers, name and value; copied; NULL name ends */
 };
 
+/* Adds a further header to an answer, while there is room for one. */
+static inline void weft_http_add_header(struct weft_http_response *response, const char *name, const char *value)
+{
+    for (size_t i = 0; i < sizeof response->headers / sizeof *response->headers; i++) {
+        if (response->headers[i][0])
+            continue;
+        response->headers[i][0] = name;
+        response->headers[i][1] = value;
+        return;
+    }
+}
+
 /* A request header's value, or NULL. Name of any case. Good during the call. */
 const char *weft_http_header(const struct weft_http_request *request, const char *name);
 

@@ -73,7 +73,14 @@ int weft_otlp_grpc_port(const struct weft_otlp *r);
 int weft_otlp_http_port(const struct weft_otlp *r);
 
 /* Bytes that one transport may hold in bodies at once: its part of the instance's memory_limit, which is
- * never less than one body of the largest size. */
-uint64_t weft_otlp_body_budget(const struct weft_otlp *r, uint64_t max_body);
+ * never less than one body of the largest size. 0: no limit. */
+static inline uint64_t weft_otlp_body_budget(const struct weft_otlp *r, uint64_t max_body)
+{
+    uint64_t share = r->base.memory_limit / (r->want_grpc && r->want_http ? 2 : 1);
+
+    if (r->base.memory_limit == 0)
+        return 0;
+    return share > max_body ? share : max_body;
+}
 
 #endif

@@ -17,6 +17,7 @@ enum weft_otlp_code {
     WEFT_OTLP_OK = 0,
     WEFT_OTLP_INVALID_ARGUMENT = 3,
     WEFT_OTLP_DEADLINE_EXCEEDED = 4,
+    WEFT_OTLP_NOT_FOUND = 5,          /* HTTP alone: gRPC says UNIMPLEMENTED */
     WEFT_OTLP_RESOURCE_EXHAUSTED = 8, /* never with RetryInfo here: it says "too large", not "later" */
     WEFT_OTLP_UNIMPLEMENTED = 12,
     WEFT_OTLP_INTERNAL = 13,
@@ -37,7 +38,8 @@ struct weft_otlp_verdict {
 void weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload,
                       struct weft_otlp_verdict *ret_verdict);
 
-/* The same verdict and bookkeeping for what failed before it was a payload: `err` is a WEFT_ERR_* or UV_ENOMEM;
+/* The same verdict and bookkeeping for what failed before it was a payload. `err`: WEFT_ERR_NOT_FOUND (no such path, or no
+ * pipeline wants the signal), _UNSUPPORTED, _MALFORMED, _TOO_DEEP, _TOO_LARGE, _FULL, _LIMIT, _DRAINING, _TIMEOUT, UV_ENOMEM;
  * the words (may be NULL: the code's own) go to the client and to the log. `signal` may be WEFT_SIGNALS when it is
  * not known which was meant. */
 void weft_otlp_refuse(struct weft_otlp *r, enum weft_signal signal, int err, struct weft_otlp_verdict *ret_verdict,
