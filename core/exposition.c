@@ -257,33 +257,39 @@ static void put_comment(struct weft_buf *b, const char *keyword, struct weft_sli
     weft_buf_append_byte(b, ' ');
 }
 
-void weft_exposition_family(struct weft_buf *b, enum weft_exposition format, struct weft_slice name,
-                            const char *type, struct weft_slice help, struct weft_slice unit)
+void weft_exposition_announce(struct weft_buf *b, enum weft_exposition format, struct weft_slice name,
+                              const char *suffix, const char *type, struct weft_slice help, struct weft_slice unit)
 {
-    bool text = format != WEFT_EXPOSITION_OPENMETRICS;
-    const char *suffix = "";
+    bool open = format == WEFT_EXPOSITION_OPENMETRICS;
 
-    if (text && strcmp(type, "counter") == 0)
-        suffix = "_total";
-    if (text && strcmp(type, "unknown") == 0)
-        type = "untyped";
-    if (text && strcmp(type, "info") == 0) {
-        suffix = "_info";
-        type = "gauge";
-    }
     if (help.len > 0) {
         put_comment(b, "# HELP ", name, suffix);
-        put_escaped(b, help, !text);
+        put_escaped(b, help, open);
         weft_buf_append_byte(b, '\n');
     }
     put_comment(b, "# TYPE ", name, suffix);
     weft_buf_append_str(b, type);
     weft_buf_append_byte(b, '\n');
-    if (!text && ends_with_unit(name, unit)) {
+    if (open && ends_with_unit(name, unit)) {
         put_comment(b, "# UNIT ", name, suffix);
         put_slice(b, unit);
         weft_buf_append_byte(b, '\n');
     }
+}
+
+void weft_exposition_family(struct weft_buf *b, enum weft_exposition format, struct weft_slice name,
+                            const char *type, struct weft_slice help, struct weft_slice unit)
+{
+    bool text = format != WEFT_EXPOSITION_OPENMETRICS;
+
+    if (text && strcmp(type, "counter") == 0)
+        weft_exposition_announce(b, format, name, "_total", "counter", help, unit);
+    else if (text && strcmp(type, "info") == 0)
+        weft_exposition_announce(b, format, name, "_info", "gauge", help, unit);
+    else if (text && strcmp(type, "unknown") == 0)
+        weft_exposition_announce(b, format, name, "", "untyped", help, unit);
+    else
+        weft_exposition_announce(b, format, name, "", type, help, unit);
 }
 
 static void put_head(struct weft_buf *b, struct weft_slice name, const char *suffix, const struct weft_label *labels,

@@ -26,6 +26,10 @@ struct weft_label { struct weft_slice name, value; };
 void weft_exposition_family(struct weft_buf *b, enum weft_exposition format, struct weft_slice name,
                             const char *type, struct weft_slice help, struct weft_slice unit);
 
+/* The same with nothing translated: name and type as they stand, and a unit only where the format has one. */
+void weft_exposition_announce(struct weft_buf *b, enum weft_exposition format, struct weft_slice name,
+                              const char *suffix, const char *type, struct weft_slice help, struct weft_slice unit);
+
 /* name suffix{labels} value; no newline, so that an exemplar can follow. */
 void weft_exposition_sample(struct weft_buf *b, struct weft_slice name, const char *suffix,
                             const struct weft_label *labels, size_t n_labels, double value);
