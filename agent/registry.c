@@ -5,6 +5,7 @@
 #include "exporters/debug.h"
 #include "exporters/file.h"
 #include "exporters/otlp.h"
+#include "exporters/prometheus.h"
 #include "processors/batch.h"
 #include "processors/memory_limiter.h"
 
@@ -27,6 +28,7 @@ static const struct weft_exporter_type *const exporters[] = {
     &weft_exporter_jaeger,
     &weft_exporter_otlp,
     &weft_exporter_otlphttp,
+    &weft_exporter_prometheus,
     NULL,
 };
 
