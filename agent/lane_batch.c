@@ -160,17 +160,18 @@ struct weft_lane_batch *weft_lane_ready(const struct weft_lane *lane)
 
 /* ---- outcomes ---- */
 
+/* After the outcome was counted: who sees that these items do not wait any more must see what became of them. */
 static void count(struct weft_lane_batch *b, uint64_t n)
 {
     b->counted += n;
-    atomic_fetch_add_explicit(&b->reader->counted_items, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->reader->counted_items, n, memory_order_release);
 }
 
 static void count_sent(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t n)
 {
-    count(b, n);
-    b->counted_sent += n;
     weft_lane_add(&lane->sent_items[b->base.signal], n);
+    b->counted_sent += n;
+    count(b, n);
 }
 
 static void count_lost(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason,
@@ -178,8 +179,8 @@ static void count_lost(struct weft_lane *lane, struct weft_lane_batch *b, enum w
 {
     if (n == 0)
         return;
-    count(b, n);
     weft_lane_lose(lane, state == WEFT_ITEM_REJECTED ? WEFT_LANE_FAILED : WEFT_LANE_DROPPED, b->base.signal, reason, n);
+    count(b, n);
 }
 
 bool weft_lane_count_marked(struct weft_lane *lane, struct weft_lane_batch *b)
@@ -234,8 +235,8 @@ void weft_lane_settle(struct weft_lane *lane, struct weft_lane_batch *b)
         reader->first = done->next;
         if (!reader->first)
             reader->last = &reader->first;
-        weft_cursor_settle(reader->cursor, done->last_sequence);
         atomic_fetch_sub_explicit(&reader->counted_items, done->base.n_items, memory_order_relaxed);
+        weft_cursor_settle(reader->cursor, done->last_sequence); /* last: figures may count twice, not miss */
         put_batch(lane, done);
     }
 }

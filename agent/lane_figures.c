@@ -117,7 +117,9 @@ static void add_skipped(struct weft_lane_stats *s, enum weft_signal signal, uint
             s->reasons[i].items += items;
 }
 
-static void add_reader(const struct weft_lane_reader *reader, struct weft_lane_stats *s)
+/* What waits, and what was lost while it waited. Read before the outcomes: a sum may then count an item twice that
+ * gets its outcome in between, and never misses one. */
+static uint64_t add_reader(const struct weft_lane_reader *reader, struct weft_lane_stats *s)
 {
     struct weft_cursor_stats c = { .skipped_items = reader->skipped_items };
     struct weft_journal_stats j = { 0 };
@@ -127,21 +129,25 @@ static void add_reader(const struct weft_lane_reader *reader, struct weft_lane_s
         weft_cursor_stats(reader->cursor, &c);
         weft_journal_stats(reader->source.journal, &j);
     }
-    uint64_t counted = get(&reader->counted_items);
+    uint64_t counted = atomic_load_explicit(&reader->counted_items, memory_order_acquire);
     s->waiting_records += c.waiting_records;
     s->waiting_bytes += c.waiting_bytes;
     s->waiting_items += c.waiting_items > counted ? c.waiting_items - counted : 0;
     s->capacity_bytes += j.capacity_bytes;
-    add_skipped(s, reader->source.signal, c.skipped_items);
+    return c.skipped_items;
 }
 
 void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
 {
+    uint64_t skipped[WEFT_SIGNALS] = { 0 };
+
     memset(ret_stats, 0, sizeof *ret_stats);
+    for (size_t i = 0; i < lane->n_readers; i++)
+        skipped[lane->readers[i].source.signal] += add_reader(&lane->readers[i], ret_stats);
     copy_counters(lane, ret_stats);
     copy_reasons(lane, ret_stats);
-    for (size_t i = 0; i < lane->n_readers; i++)
-        add_reader(&lane->readers[i], ret_stats);
+    for (int signal = 0; signal < WEFT_SIGNALS; signal++)
+        add_skipped(ret_stats, (enum weft_signal)signal, skipped[signal]);
     ret_stats->has_breaker = lane->retry.options.breaker_threshold > 0;
     ret_stats->busy_ms = lane->loop_open ? weft_beat_age_ms(&lane->beat, weft_clock_mono_ms()) : 0;
 }
