@@ -138,7 +138,7 @@ static const char *advice(const char *reason)
     if (strcmp(reason, WEFT_PROM_MAX_SERIES) == 0)
         return "max_series is reached; raise it, or drop attributes with many values";
     if (strcmp(reason, WEFT_PROM_MEMORY) == 0)
-        return "the exporter's share of memory_limit is used up";
+        return "the exporter's share of service::memory_limit is used up; raise it";
     if (strcmp(reason, WEFT_PROM_TEMPORALITY) == 0)
         return "a delta that can fall, or no temporality: Prometheus has nothing like it";
     return "see the label reason of weft_dropped_items_total";
