@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* grpc_server.c: see grpc_server.h. The listener, the clock of all deadlines, and the end of everything. The timer
+ * runs only while there are connections: an idle server never wakes. */
+#include "core/grpc_server.h"
+
+#include "core/endpoint.h"
+#include "core/err.h"
+#include "core/grpc_socket.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    DEFAULT_CONNECTIONS = 10000,
+    BACKLOG = 512,
+    TICK_MS = 500,
+    OUT_LIMIT = 96 * 1024,                              /* one write and a frame behind it */
+    PLAIN_LIMIT = WEFT_GRPC_READ + 64 * 1024,
+    CIPHER_LIMIT = 2 * OUT_LIMIT,
+};
+
+struct weft_grpc_server {
+    struct weft_grpc_sockets sockets;
+    uv_tcp_t listener;
+    uv_timer_t timer;
+    unsigned max_connections;
+    unsigned n_handles;      /* not closed yet */
+    bool closing, quiet;     /* quiet: the last tick found nothing in hand */
+    bool waiting;            /* a connection that there was no memory for */
+};
+
+static void release(struct weft_grpc_server *s)
+{
+    weft_grpc_service_release(&s->sockets.service);
+    weft_tls_context_free(s->sockets.tls);
+    weft_buf_release(&s->sockets.out);
+    weft_buf_release(&s->sockets.plain);
+    weft_buf_release(&s->sockets.cipher);
+    free(s->sockets.read);
+    free(s);
+}
+
+static void on_handle_closed(void *owner)
+{
+    struct weft_grpc_server *s = owner;
+
+    if (--s->n_handles == 0)
+        release(s);
+}
+
+static void on_own_handle_closed(uv_handle_t *handle)
+{
+    on_handle_closed(handle->data);
+}
+
+/* ---- the clock ---- */
+
+/* With nothing in hand for a whole tick, memory that is kept for speed goes back. */
+static void trim(struct weft_grpc_server *s)
+{
+    bool quiet = s->sockets.service.pool.used == 0;
+
+    if (quiet && s->quiet)
+        weft_grpc_service_trim(&s->sockets.service);
+    s->quiet = quiet;
+}
+
+static void accept_one(struct weft_grpc_server *s);
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct weft_grpc_server *s = timer->data;
+    const uint64_t now_ms = uv_now(timer->loop);
+
+    for (struct weft_grpc_socket *socket = s->sockets.first, *next; socket; socket = next) {
+        next = socket->next;
+        weft_grpc_socket_tick(socket, now_ms);
+    }
+    trim(s);
+    if (s->waiting)
+        accept_one(s);
+    if (s->sockets.n == 0 && !s->waiting)
+        uv_timer_stop(&s->timer);
+}
+
+/* ---- the listener ---- */
+
+static void accept_one(struct weft_grpc_server *s)
+{
+    const bool full = s->sockets.n >= s->max_connections;
+    int err = weft_grpc_socket_accept(&s->sockets, (uv_stream_t *)&s->listener, full);
+
+    /* libuv listens on only when the connection was taken; with no memory it stays for the next tick. */
+    s->waiting = err == UV_ENOMEM;
+    s->n_handles += !s->waiting;
+    if (!uv_is_active((uv_handle_t *)&s->timer))
+        (void)uv_timer_start(&s->timer, on_tick, TICK_MS, TICK_MS);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    if (status == 0)
+        accept_one(listener->data);
+}
+
+static int listen_on(struct weft_grpc_server *s, const struct weft_grpc_server_options *options)
+{
+    int fd = weft_endpoint_listen(options->endpoint, options->reuse_port, BACKLOG);
+
+    if (fd < 0)
+        return fd;
+    int err = uv_tcp_open(&s->listener, fd);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    return uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);
+}
+
+/* ---- life ---- */
+
+static int prepare(struct weft_grpc_server *s, const struct weft_grpc_server_options *options, const char **ret_error)
+{
+    struct weft_grpc_sockets *all = &s->sockets;
+
+    s->max_connections = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
+    all->owner = s;
+    all->on_closed = on_handle_closed;
+    weft_buf_init(&all->out, OUT_LIMIT);
+    weft_buf_init(&all->plain, PLAIN_LIMIT);
+    weft_buf_init(&all->cipher, CIPHER_LIMIT);
+    all->read = malloc(WEFT_GRPC_READ);
+    if (!all->read)
+        return UV_ENOMEM;
+
+    int err = weft_grpc_service_init(&all->service, &options->handlers, &options->limits);
+    if (err || !options->tls)
+        return err;
+    return weft_tls_context_new(&all->tls, options->tls, "h2", ret_error);
+}
+
+int weft_grpc_server_open(struct weft_grpc_server **ret_server, uv_loop_t *loop,
+                          const struct weft_grpc_server_options *options, const char **ret_error)
+{
+    const char *error = "cannot set up gRPC";
+    struct weft_grpc_server *s = calloc(1, sizeof *s);
+    int err = s ? prepare(s, options, &error) : UV_ENOMEM;
+
+    if (err) {
+        if (ret_error)
+            *ret_error = error;
+        if (s)
+            release(s);
+        return err;
+    }
+    (void)uv_tcp_init(loop, &s->listener); /* neither can fail */
+    (void)uv_timer_init(loop, &s->timer);
+    s->listener.data = s->timer.data = s;
+    s->n_handles = 2;
+
+    err = listen_on(s, options);
+    if (err) {
+        if (ret_error)
+            *ret_error = "cannot listen";
+        weft_grpc_server_close(s);
+        return err;
+    }
+    *ret_server = s;
+    return 0;
+}
+
+int weft_grpc_server_port(const struct weft_grpc_server *s)
+{
+    uv_os_fd_t fd;
+    int err = uv_fileno((const uv_handle_t *)&s->listener, &fd);
+
+    return err ? err : weft_endpoint_port(fd);
+}
+
+unsigned weft_grpc_server_connections(const struct weft_grpc_server *s)
+{
+    return s->sockets.n;
+}
+
+const struct weft_grpc_stats *weft_grpc_server_stats(const struct weft_grpc_server *s)
+{
+    return &s->sockets.service.stats;
+}
+
+static void close_listener(struct weft_grpc_server *s)
+{
+    s->waiting = false;
+    if (!uv_is_closing((uv_handle_t *)&s->listener))
+        uv_close((uv_handle_t *)&s->listener, on_own_handle_closed);
+}
+
+void weft_grpc_server_quiesce(struct weft_grpc_server *s)
+{
+    close_listener(s);
+    s->sockets.service.draining = true;
+    for (struct weft_grpc_socket *socket = s->sockets.first, *next; socket; socket = next) {
+        next = socket->next;
+        weft_grpc_socket_quiesce(socket, uv_now(s->timer.loop));
+    }
+}
+
+void weft_grpc_server_close(struct weft_grpc_server *s)
+{
+    if (!s || s->closing)
+        return;
+    s->closing = true;
+    close_listener(s);
+    uv_close((uv_handle_t *)&s->timer, on_own_handle_closed);
+    while (s->sockets.first)
+        weft_grpc_socket_close(s->sockets.first);
+}
