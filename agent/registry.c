@@ -8,11 +8,13 @@
 #include "exporters/prometheus.h"
 #include "processors/batch.h"
 #include "processors/memory_limiter.h"
+#include "receivers/otlp.h"
 
 #include <string.h>
 
 
 static const struct weft_receiver_type *const receivers[] = {
+    &weft_receiver_otlp,
     NULL,
 };
 

@@ -332,7 +332,7 @@ static struct weft_slice read_file(struct weft_buf *into, const char *name)
     char path[512];
     FILE *file;
 
-    (void)snprintf(path, sizeof path, WEFT_SOURCE_DIR "/tests/data/otlp-grpc/%s", name);
+    (void)snprintf(path, sizeof path, WEFT_SOURCE_DIR "/tests/samples/otlp-grpc/%s", name);
     file = fopen(path, "rb");
     assert_non_null(file);
     weft_buf_reset(into);
