@@ -11,23 +11,17 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fixed fields are copie
 
 enum { WIDE_LENGTH = 5 };
 
-bool weft_wire_long_varint(struct weft_slice *rest, size_t max_bytes, uint64_t *ret_value)
+struct weft_long_varint weft_wire_long_varint(const uint8_t *data, size_t len, size_t max_bytes)
 {
-    const size_t n = rest->len < max_bytes ? rest->len : max_bytes;
+    const size_t n = len < max_bytes ? len : max_bytes;
     uint64_t value = 0;
 
     for (size_t i = 0; i < n; i++) {
-        const uint8_t byte = rest->data[i];
-
-        value |= (uint64_t)(byte & 0x7f) << (7 * i); /* bits over 64 fall off, as in protobuf */
-        if (byte < 0x80) {
-            rest->data += i + 1;
-            rest->len -= i + 1;
-            *ret_value = value;
-            return true;
-        }
+        value |= (uint64_t)(data[i] & 0x7f) << (7 * i); /* bits over 64 fall off, as in protobuf */
+        if (data[i] < 0x80)
+            return (struct weft_long_varint){ value, i + 1 };
     }
-    return false;
+    return (struct weft_long_varint){ 0, 0 };
 }
 
 int weft_wire_next(struct weft_slice *rest, struct weft_field *ret_field)

@@ -16,14 +16,22 @@
 
 enum { WEFT_VARINT_MAX = 10, WEFT_KEY_MAX = 5, WEFT_FIELD_NUMBER_MAX = 0x1fffffff };
 
+/* Always inlined, for the same reason as in weft_long_varint. */
+#define WEFT_SCAN static inline __attribute__((always_inline))
+
 /* What a key looks like on the wire: a switch over it checks number and type at once. */
 #define WEFT_KEY(number, type) ((uint32_t)(number) << 3 | (uint32_t)(type))
 
-/* The rest of weft_scan_varint: any length up to `max_bytes`. */
-bool weft_wire_long_varint(struct weft_slice *rest, size_t max_bytes, uint64_t *ret_value);
+/* The rest of weft_scan_varint: any length up to `max_bytes`. All by value, because a cursor whose address is handed out
+ * lives in memory instead of in registers: 152 against 75 ns for the fields of a span. n_bytes 0: truncated or longer. */
+struct weft_long_varint {
+    uint64_t value;
+    size_t n_bytes;
+};
+struct weft_long_varint weft_wire_long_varint(const uint8_t *data, size_t len, size_t max_bytes);
 
 /* A varint of at most `max_bytes`. false: truncated or longer. */
-static inline bool weft_scan_varint(struct weft_slice *rest, size_t max_bytes, uint64_t *ret_value)
+WEFT_SCAN bool weft_scan_varint(struct weft_slice *rest, size_t max_bytes, uint64_t *ret_value)
 {
     if (__builtin_expect(rest->len > 0 && rest->data[0] < 0x80, 1)) {
         *ret_value = rest->data[0];
@@ -31,10 +39,15 @@ static inline bool weft_scan_varint(struct weft_slice *rest, size_t max_bytes, u
         rest->len--;
         return true;
     }
-    return weft_wire_long_varint(rest, max_bytes, ret_value);
+    const struct weft_long_varint v = weft_wire_long_varint(rest->data, rest->len, max_bytes);
+
+    *ret_value = v.value;
+    rest->data += v.n_bytes;
+    rest->len -= v.n_bytes;
+    return v.n_bytes > 0;
 }
 
-static inline bool weft_scan_fixed64(struct weft_slice *rest, uint64_t *ret_value)
+WEFT_SCAN bool weft_scan_fixed64(struct weft_slice *rest, uint64_t *ret_value)
 {
     if (rest->len < 8)
         return false;
@@ -44,7 +57,7 @@ static inline bool weft_scan_fixed64(struct weft_slice *rest, uint64_t *ret_valu
     return true;
 }
 
-static inline bool weft_scan_fixed32(struct weft_slice *rest, uint64_t *ret_value)
+WEFT_SCAN bool weft_scan_fixed32(struct weft_slice *rest, uint64_t *ret_value)
 {
     uint32_t value;
 
@@ -57,7 +70,7 @@ static inline bool weft_scan_fixed32(struct weft_slice *rest, uint64_t *ret_valu
     return true;
 }
 
-static inline bool weft_scan_bytes(struct weft_slice *rest, struct weft_slice *ret_bytes)
+WEFT_SCAN bool weft_scan_bytes(struct weft_slice *rest, struct weft_slice *ret_bytes)
 {
     uint64_t len;
 
@@ -69,7 +82,7 @@ static inline bool weft_scan_bytes(struct weft_slice *rest, struct weft_slice *r
     return true;
 }
 
-static inline bool weft_scan_key(struct weft_slice *rest, uint32_t *ret_key)
+WEFT_SCAN bool weft_scan_key(struct weft_slice *rest, uint32_t *ret_key)
 {
     uint64_t key;
 
@@ -80,36 +93,30 @@ static inline bool weft_scan_key(struct weft_slice *rest, uint32_t *ret_key)
 }
 
 /* weft_wire_next with the key as it stood on the wire. Of *scalar and *bytes the one of the type is set. */
-static inline int weft_scan_field(struct weft_slice *rest, uint32_t *ret_key, uint64_t *ret_scalar,
+WEFT_SCAN int weft_scan_field(struct weft_slice *rest, uint32_t *ret_key, uint64_t *ret_scalar,
                                   struct weft_slice *ret_bytes)
 {
-    bool ok;
-
     if (rest->len == 0)
         return 0;
     if (!weft_scan_key(rest, ret_key))
         return WEFT_ERR_MALFORMED;
-    switch (*ret_key & 7) {
-    case WEFT_LENGTH:
+
+    /* Ifs in the order of frequency: a jump table here costs 20 ns a span. */
+    const uint32_t type = *ret_key & 7;
+    bool ok = false;
+    if (type == WEFT_LENGTH)
         ok = weft_scan_bytes(rest, ret_bytes);
-        break;
-    case WEFT_VARINT:
-        ok = weft_scan_varint(rest, WEFT_VARINT_MAX, ret_scalar);
-        break;
-    case WEFT_FIXED64:
+    else if (type == WEFT_FIXED64)
         ok = weft_scan_fixed64(rest, ret_scalar);
-        break;
-    case WEFT_FIXED32:
+    else if (type == WEFT_VARINT)
+        ok = weft_scan_varint(rest, WEFT_VARINT_MAX, ret_scalar);
+    else if (type == WEFT_FIXED32)
         ok = weft_scan_fixed32(rest, ret_scalar);
-        break;
-    default:
-        ok = false;
-    }
     return ok ? 1 : WEFT_ERR_MALFORMED;
 }
 
 /* Writes `value` at `at`, which has room for it; where it ends. */
-static inline uint8_t *weft_store_varint(uint8_t *at, uint64_t value)
+WEFT_SCAN uint8_t *weft_store_varint(uint8_t *at, uint64_t value)
 {
     while (value >= 0x80) {
         *at++ = (uint8_t)(value | 0x80);
@@ -120,7 +127,7 @@ static inline uint8_t *weft_store_varint(uint8_t *at, uint64_t value)
 }
 
 /* Bytes of a field's key and length with the value behind them. */
-static inline size_t weft_length_field_size(uint32_t number, size_t len)
+WEFT_SCAN size_t weft_length_field_size(uint32_t number, size_t len)
 {
     return weft_wire_varint_size(WEFT_KEY(number, WEFT_LENGTH)) + weft_wire_varint_size(len) + len;
 }
