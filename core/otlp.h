@@ -94,6 +94,9 @@ static inline struct weft_attributes weft_attributes_of(struct weft_slice messag
 /* 1: *ret_attribute is the next one. 0: end. WEFT_ERR_MALFORMED. */
 int weft_attributes_next(struct weft_attributes *it, struct weft_attribute *ret_attribute);
 
+/* Reads one KeyValue message. 0 or WEFT_ERR_MALFORMED. */
+int weft_attribute_read(struct weft_slice message, struct weft_attribute *ret_attribute);
+
 /* The values of an ArrayValue message, one by one: 1, 0, or WEFT_ERR_MALFORMED. */
 int weft_any_array_next(struct weft_slice *rest, struct weft_any *ret_value);
 

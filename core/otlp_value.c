@@ -57,7 +57,7 @@ int weft_any_read(struct weft_slice message, struct weft_any *ret_value)
     return result;
 }
 
-static int read_attribute(struct weft_slice message, struct weft_attribute *ret_attribute)
+int weft_attribute_read(struct weft_slice message, struct weft_attribute *ret_attribute)
 {
     struct weft_attribute attribute = { 0 };
     struct weft_slice bytes;
@@ -86,7 +86,7 @@ int weft_attributes_next(struct weft_attributes *it, struct weft_attribute *ret_
 
     if (result <= 0)
         return result;
-    result = read_attribute(message, ret_attribute);
+    result = weft_attribute_read(message, ret_attribute);
     return result < 0 ? result : 1;
 }
 

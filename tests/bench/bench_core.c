@@ -4,8 +4,10 @@
  *   bench_core [REPEATS]
  *
  * 64 requests of 100 spans, each with 10 attributes and about 500 bytes; the best of 15 rounds, since others share the machine. */
+#include "core/arena.h"
 #include "core/clock.h"
 #include "core/otlp.h"
+#include "processors/correlation.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,10 @@ static struct weft_buf requests[REQUESTS];
 static uint8_t target[REQUEST_MAX];
 static uint64_t sink; /* what was read goes here, so that it must be read */
 
-static void put_span(struct weft_buf *b, unsigned request, unsigned n)
+/* Which spans carry an ID of their own. */
+enum ids { TRACE_ONLY, ONE_IN_TEN, ALL };
+
+static void put_span(struct weft_buf *b, unsigned request, unsigned n, enum ids ids)
 {
     static const char *const keys[ATTRIBUTES] = {
         "http.request.method",  "http.route",          "http.response.status_code", "url.scheme",
@@ -39,7 +44,11 @@ static void put_span(struct weft_buf *b, unsigned request, unsigned n)
     weft_wire_put_fixed64(b, WEFT_SPAN_END, 1795196810186000000 + n);
     for (unsigned i = 0; i < ATTRIBUTES; i++) {
         (void)snprintf(text, sizeof text, "value-%u-of-%u", i, n);
-        if (i == 2)
+        const bool has_id = i == 7 && (ids == ALL || (ids == ONE_IN_TEN && n % 10 == 0));
+        if (has_id)
+            weft_attribute_put_string(b, WEFT_SPAN_ATTRIBUTES, weft_slice_str(ids == ALL ? "request_id" : "correlationId"),
+                                      weft_slice_str(text));
+        else if (i == 2)
             weft_attribute_put_int(b, WEFT_SPAN_ATTRIBUTES, weft_slice_str(keys[i]), 200);
         else
             weft_attribute_put_string(b, WEFT_SPAN_ATTRIBUTES, weft_slice_str(keys[i]), weft_slice_str(text));
@@ -49,18 +58,19 @@ static void put_span(struct weft_buf *b, unsigned request, unsigned n)
     weft_wire_end(b, mark);
 }
 
-static void build(void)
+static void build(enum ids ids)
 {
     struct weft_buf resource;
 
     weft_buf_init(&resource, 4096);
     weft_attribute_put_string(&resource, WEFT_RESOURCE_ATTRIBUTES, WEFT_SLICE("service.name"), WEFT_SLICE("frontend"));
     for (unsigned r = 0; r < REQUESTS; r++) {
+        weft_buf_release(&requests[r]);
         weft_buf_init(&requests[r], REQUEST_MAX);
         const struct weft_otlp_group group =
             weft_otlp_group_open(&requests[r], weft_buf_slice(&resource), (struct weft_slice){ 0 });
         for (unsigned n = 0; n < SPANS; n++)
-            put_span(&requests[r], r, n);
+            put_span(&requests[r], r, n, ids);
         weft_otlp_group_close(&requests[r], group);
     }
     weft_buf_release(&resource);
@@ -117,6 +127,35 @@ static void count(struct weft_slice payload)
     sink += items;
 }
 
+/* ---- the correlation processor ---- */
+
+static struct weft_processor *processor;
+static struct weft_arena options_arena, scratch;
+
+static void make_processor(void)
+{
+    struct weft_problems problems = { .arena = &options_arena };
+
+    weft_arena_init(&options_arena, 1 << 20);
+    weft_arena_init(&scratch, 1 << 24);
+    processor = calloc(1, weft_processor_correlation.size);
+    if (!processor ||
+        weft_options_load(weft_processor_correlation.options, "processors::correlation", NULL, processor, &options_arena,
+                          &problems) != 0 ||
+        weft_processor_correlation.start(processor) != 0)
+        abort();
+}
+
+static void tag(struct weft_slice payload)
+{
+    struct weft_record record = { .signal = WEFT_TRACES, .payload = payload };
+
+    weft_arena_reset(&scratch);
+    if (weft_processor_correlation.process(processor, &record, &scratch) != 1)
+        abort();
+    sink += record.payload.len;
+}
+
 /* ---- */
 
 static void measure(const char *what, void (*step)(struct weft_slice), unsigned repeats)
@@ -139,13 +178,19 @@ int main(int argc, char **argv)
 {
     const unsigned repeats = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 20;
 
-    build();
+    build(TRACE_ONLY);
     printf("%zu bytes per span\n", requests[0].len / SPANS);
     measure("memcpy of the request", copy, repeats);
     measure("walk (bounds of each span)", walk, repeats);
     measure("all span fields", fields, repeats);
     measure("all span fields and attributes", attributes, repeats);
     measure("weft_otlp_count", count, repeats);
+    make_processor();
+    measure("correlation: tag from the trace ID", tag, repeats);
+    build(ONE_IN_TEN);
+    measure("correlation: one span in ten has an ID", tag, repeats);
+    build(ALL);
+    measure("correlation: all spans have a request ID", tag, repeats);
     printf("(%llu)\n", (unsigned long long)sink);
     return 0;
 }
