@@ -13,6 +13,8 @@ const struct weft_command weft_commands[] = {
     { "config", "print|reference [COMPONENT]", "print the effective configuration, or every option there is", weft_command_config },
     { "components", "", "list the components of this build", weft_command_components },
     { "healthcheck", "[--endpoint HOST:PORT]", "exit 0 when the running agent is ready", weft_command_healthcheck },
+    { "demo", "[--rate N] [--duration DURATION] [--endpoint HOST:PORT] [--log-dir DIR]",
+      "act out a web shop of four services that sends correlated OTLP and writes log files", weft_command_demo },
     { "version", "", "print the version", weft_command_version },
     { .name = NULL },
 };
