@@ -7,6 +7,7 @@
 #include "exporters/otlp.h"
 #include "exporters/prometheus.h"
 #include "processors/batch.h"
+#include "processors/correlation.h"
 #include "processors/memory_limiter.h"
 #include "receivers/otlp.h"
 
@@ -20,6 +21,7 @@ static const struct weft_receiver_type *const receivers[] = {
 
 static const struct weft_processor_type *const processors[] = {
     &weft_processor_batch,
+    &weft_processor_correlation,
     &weft_processor_memory_limiter,
     NULL,
 };
