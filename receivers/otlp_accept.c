@@ -76,7 +76,7 @@ static void refuse(struct weft_otlp *r, enum weft_signal signal, int err, struct
 
     fill(v, o);
     if (sink)
-        sink->refuse(sink, o->reason, 0);
+        sink->refuse(sink, o->reason, 1); /* how many items it held is not known; none would hide the refusal */
     tell(r, signal, v);
 }
 
