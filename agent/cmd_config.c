@@ -61,5 +61,5 @@ int weft_command_config(const struct weft_command *self, int argc, char **argv)
         return print_effective(&args, secrets);
     if (words.n >= 1 && words.n <= 2 && strcmp(words.items[0], "reference") == 0)
         return print_reference(self, words.n == 2 ? words.items[1] : NULL, markdown);
-    return weft_cli_usage(self, "say 'print' or 'reference [COMPONENT]'");
+    return weft_cli_usage(self, "say 'print' or 'reference [COMPONENT|service|metrics]'");
 }

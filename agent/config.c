@@ -161,7 +161,7 @@ static void warn_unused(struct weft_config *c)
 {
     for (int kind = 0; kind < WEFT_KINDS; kind++)
         for (size_t i = 0; i < c->n_components[kind]; i++)
-            if (!c->components[kind][i].used)
+            if (!c->components[kind][i].used && c->components[kind][i].type.name)
                 weft_problem_at_key(&c->warnings, c->components[kind][i].node, "%s::%s is defined but not used",
                                     weft_kind_section((enum weft_kind)kind), c->components[kind][i].id);
 }

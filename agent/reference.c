@@ -3,6 +3,7 @@
 #include "agent/reference.h"
 
 #include "agent/lane.h"
+#include "agent/metrics.h"
 #include "agent/registry.h"
 #include "agent/service.h"
 
@@ -58,7 +59,7 @@ static void put_options_text(const struct weft_option *options, struct weft_buf 
         if (*default_text(o))
             weft_buf_printf(out, ", default %s", default_text(o));
         size_t mark = out->len;
-        weft_buf_append_str(out, ", ");
+        weft_buf_append_str(out, o->kind == WEFT_OPT_ENUM ? ", one of " : ", ");
         size_t before = out->len;
         put_bounds(o, out);
         if (out->len == before && !out->err)
@@ -156,9 +157,26 @@ static const char introduction[] =
     "descends into a nested map. Durations are written `250ms`, `10s`, `1m30s`; sizes `64MiB`, `1GB` or plain bytes.\n"
     "Keys of type *ignored* are accepted so that a configuration of the OpenTelemetry Collector runs unchanged.\n";
 
+static const char metrics_introduction[] =
+    "<!-- SPDX-License-Identifier: Apache-2.0 -->\n"
+    "# Own metrics\n\n"
+    "Written by `weft config reference metrics --markdown`; do not edit. The agent serves them on `/metrics` of\n"
+    "`service.telemetry.endpoint` (default 127.0.0.1:8888), as Prometheus text 0.0.4 or OpenMetrics 1.0, whichever the scraper asks\n"
+    "for. Names and labels are a stable contract. Every series of what is configured is there from the start, at 0.\n\n"
+    "`receiver`, `processor`, `exporter` and `pipeline` are ids of the configuration (`otlp`, `otlp/internal`, `traces`); `signal` is\n"
+    "`traces`, `logs` or `metrics`. An item is a span, a log record or a data point. For each exporter, since it started:\n\n"
+    "    what its pipelines took = sent + failed + dropped + waiting (weft_queue_items)\n\n"
+    "A reload starts pipelines anew, and their counters with them; Prometheus takes that for the reset that it is.\n\n";
+
 bool weft_reference_print(const char *component, bool markdown, struct weft_buf *out)
 {
     bool any = false;
+
+    if (component && strcmp(component, "metrics") == 0) {
+        weft_buf_append_str(out, markdown ? metrics_introduction : "");
+        weft_metrics_document(out);
+        return true;
+    }
 
     if (markdown && !component)
         weft_buf_append_str(out, introduction);

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* Appends the manual: of one component by its name ("otlp"; "service" too), or of all when `component` is NULL. False:
- * there is no such component. */
+/* Appends the manual: of one component by its name ("otlp"), of "service", of "metrics" (the agent's own), or of all
+ * components and the service when `component` is NULL. False: there is no such component. */
 bool weft_reference_print(const char *component, bool markdown, struct weft_buf *out);
 
 #endif
