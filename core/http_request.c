@@ -23,6 +23,7 @@
 
 enum {
     FIRST_RESERVE = 16 * 1024,
+    SMALL_BODY = 64 * 1024,
     KEEP_BUFFER = 128 * 1024,  /* a larger one is freed with its request */
     KEEP_BODIES = 16,
 };
@@ -287,9 +288,11 @@ static uint64_t next_size(const struct weft_http_body *b, uint64_t need)
 /* Counts a buffer before it grows. False: all bodies together would be too much. */
 static bool count(struct weft_http_server *s, struct weft_http_body *b, uint64_t size)
 {
-    uint64_t others = s->stats.inflight_bytes - b->counted;
+    uint64_t others = s->stats.inflight_bytes - b->counted, limit = s->options.max_inflight;
 
-    if (others > s->options.max_inflight || size > s->options.max_inflight - others)
+    if (size > SMALL_BODY)
+        limit -= limit / 4;
+    if (others > limit || size > limit - others)
         return false;
     s->stats.inflight_bytes = others + size;
     b->counted = size;

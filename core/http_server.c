@@ -333,6 +333,8 @@ static void fill_defaults(struct weft_http_server_options *o)
         o->max_connections = CONNECTIONS_DEFAULT;
     if (!o->max_inflight)
         o->max_inflight = UINT64_MAX;
+    if (o->max_body_size > o->max_inflight - o->max_inflight / 4)
+        o->max_body_size = o->max_inflight - o->max_inflight / 4;
 }
 
 /* The steps of opening, each with the words for its failure. After an error `s` may be half open. */

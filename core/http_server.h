@@ -5,7 +5,8 @@
  * uv_poll_t, its timeout on a uv_timer_t. A request is handled to completion by one call.
  *
  *   (1) A body is taken into one contiguous buffer, Content-Length bytes or chunks, never more than
- *       max_body_size (413) nor, over all connections of the server, more than max_inflight (503).
+ *       max_body_size (413) nor, over all connections of the server, more than max_inflight (503). The last quarter
+ *       of max_inflight is for bodies of at most 64 KiB: a few large ones do not lock everybody else out.
  *   (2) A connection that is silent for idle_timeout is cut; a request must be whole, and its answer taken, within
  *       request_timeout.
  *   (3) At most max_connections at once. One more takes the place of the one that has waited longest for a
@@ -57,7 +58,7 @@ struct weft_http_tls { const char *cert_file, *key_file, *client_ca_file; };
 struct weft_http_server_options {
     const char *endpoint;              /* "127.0.0.1:4318", "[::1]:0", ":8080", "localhost:4318" */
     bool reuse_port;                   /* several loops share the port */
-    uint64_t max_body_size;            /* bytes */
+    uint64_t max_body_size;            /* bytes; never more than three quarters of max_inflight */
     uint64_t max_inflight;             /* bytes of bodies over all connections; 0: no limit of its own */
     unsigned max_connections;          /* 0: 256. Each costs up to 18 KiB while it is open (TLS: 40 KiB more) */
     uint64_t idle_timeout_ms, request_timeout_ms; /* 0: 60 s, 30 s. The first counts in whole seconds */

@@ -281,17 +281,16 @@ static void on_refusal(void *ctx, const struct weft_http_request *q, unsigned st
 
 /* ---- life ---- */
 
-/* The largest body: what was configured, unless the instance's memory has no room for it. */
+/* The largest body: what was configured, unless the instance's memory has no room for it and some small ones. */
 static uint64_t largest_body(const struct weft_otlp *r)
 {
     uint64_t wanted = r->http_options.max_request_body_size, memory = r->base.memory_limit;
 
-    if (memory == 0 || wanted <= memory)
+    uint64_t fits = memory - memory / 4 > LEAST_BODY ? memory - memory / 4 : LEAST_BODY;
+
+    if (memory == 0 || wanted <= fits)
         return wanted;
-    uint64_t fits = memory > LEAST_BODY ? memory : LEAST_BODY;
-    if (fits > wanted)
-        fits = wanted;
-    if (fits < wanted && r->base.loop_index == 0)
+    if (r->base.loop_index == 0)
         weft_log(r->base.log, WEFT_LOG_INFO, r->base.id,
                  "HTTP bodies above %llu bytes are refused: service.memory_limit has no room for max_request_body_size",
                  (unsigned long long)fits);
@@ -348,7 +347,7 @@ int weft_otlp_http_start(struct weft_otlp *r)
     if (h) {
         h->receiver = r;
         h->max_body = largest_body(r);
-        h->budget = weft_otlp_body_budget(r, h->max_body);
+        h->budget = weft_otlp_body_budget(r, h->max_body + h->max_body / 3 + 1); /* core/http_server.h (1) */
         h->cors = (struct weft_otlp_cors){ .origins = &r->http_options.cors_origins,
                                            .headers = &r->http_options.cors_headers,
                                            .max_age_s = r->http_options.cors_max_age_s };

@@ -339,33 +339,49 @@ static void a_body_too_large_is_answered_though_its_sender_does_not_listen(void 
 
 static void all_bodies_together_have_a_limit(void **state)
 {
-    uint8_t *body = pattern(60000);
+    uint8_t *body = pattern(100000);
     struct rig rig;
     struct peer first, second;
     struct peer_answer a;
     struct weft_http_server_stats stats;
     (void)state;
 
-    rig_open(&rig, (struct weft_http_server_options){ .max_inflight = 70000 });
+    rig_open(&rig, (struct weft_http_server_options){ .max_inflight = 200000 });
     rig_peer(&rig, &first);
     rig_peer(&rig, &second);
-    assert_true(peer_send_text(&first, "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 60000\r\n\r\n"));
-    assert_true(peer_send(&first, body, 59999));
+    assert_true(peer_send_text(&first, "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n"));
+    assert_true(peer_send(&first, body, 99999));
     peer_settle(&rig.loop);
-    assert_true(send_post(&second, "/", body, 60000));
+    assert_true(send_post(&second, "/", body, 80000));
     peer_read(&second, &a);
     assert_int_equal(a.status, 503);
     assert_string_equal(peer_header(&a, "Retry-After:"), "7");
     weft_http_server_stats(rig.server, &stats);
-    assert_true(stats.inflight_bytes >= 60000 && stats.inflight_bytes <= 70000);
-
-    assert_true(peer_send(&first, body + 59999, 1));
-    expect(&first, 200, "the first");
+    assert_int_equal(stats.inflight_bytes, 100000);
     assert_true(send_post(&second, "/", body, 60000));
+    expect(&second, 200, "a small one still fits");
+
+    assert_true(peer_send(&first, body + 99999, 1));
+    expect(&first, 200, "the first");
+    assert_true(send_post(&second, "/", body, 80000));
     expect(&second, 200, "the second, once there is room");
     peer_close(&first);
     peer_close(&second);
     free(body);
+    rig_close(&rig);
+}
+
+static void a_body_that_could_never_fit_is_too_large(void **state)
+{
+    struct rig rig;
+    struct peer p;
+    (void)state;
+
+    rig_open(&rig, (struct weft_http_server_options){ .max_inflight = 100000 });
+    rig_peer(&rig, &p);
+    assert_true(peer_send_text(&p, "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 75001\r\n\r\n"));
+    expect(&p, 413, "above three quarters");
+    peer_close(&p);
     rig_close(&rig);
 }
 
@@ -653,6 +669,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_body_announced_too_large_is_refused_before_it_is_sent),
         cmocka_unit_test(a_body_too_large_is_answered_though_its_sender_does_not_listen),
         cmocka_unit_test(all_bodies_together_have_a_limit),
+        cmocka_unit_test(a_body_that_could_never_fit_is_too_large),
         cmocka_unit_test(a_claim_of_a_large_body_holds_little),
         cmocka_unit_test(a_full_house_lets_go_of_who_waits_longest),
         cmocka_unit_test(when_nobody_waits_one_more_is_turned_away),

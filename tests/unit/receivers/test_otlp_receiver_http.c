@@ -420,8 +420,8 @@ static void a_body_that_fits_only_alone_is_told_to_come_again(void **state)
     pack(weft_slice_of(spaces, 3u << 20), &packed);
 
     peer_open(&other, &rig.loop, weft_otlp_http_port(&rig.otlp));
-    assert_true(peer_send_text(&other, "POST /v1/logs HTTP/1.1\r\nHost: t\r\n" JSON "Content-Length: 2097152\r\n\r\n"));
-    assert_true(peer_send(&other, spaces, 2097151));
+    assert_true(peer_send_text(&other, "POST /v1/logs HTTP/1.1\r\nHost: t\r\n" JSON "Content-Length: 3145728\r\n\r\n"));
+    assert_true(peer_send(&other, spaces, 3145727));
     peer_settle(&rig.loop);
     struct peer_answer a = request(&rig, "POST", "/v1/traces", JSON GZIP, weft_buf_slice(&packed));
     assert_int_equal(a.status, 503);
