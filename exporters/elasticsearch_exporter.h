@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* elasticsearch_exporter.h: the instance behind the exporter and what its files share. Private to them.
+ *
+ *   (1) A batch is sent as one or more bodies, one after the other, each of at most flush.bytes or so.
+ *   (2) An item is marked as soon as its fate is known; what is still WAITING at the end is for the next try.
+ *   (3) A batch is ended (host->done) exactly once for each send.
+ *
+ * One thread: the lane's.
+ */
+#ifndef WEFT_EXPORTERS_ELASTICSEARCH_EXPORTER_H
+#define WEFT_EXPORTERS_ELASTICSEARCH_EXPORTER_H
+
+#include "core/component.h"
+#include "core/gzip.h"
+#include "core/http_client.h"
+#include "exporters/elasticsearch_compose.h"
+
+enum weft_es_compression { WEFT_ES_AUTO, WEFT_ES_GZIP, WEFT_ES_NONE };
+enum weft_es_mode { WEFT_ES_OTEL, WEFT_ES_ECS };
+enum { WEFT_ES_ENDPOINTS = 32 };
+
+struct weft_es_endpoint {
+    const char *url;             /* of _bulk */
+    uint64_t dead_until_ms;      /* it did not answer lately */
+};
+
+struct weft_es_request;
+
+struct weft_es_exporter {
+    struct weft_exporter base;
+    /* options */
+    char *endpoint;
+    struct weft_strings endpoints;
+    char *user, *password, *api_key, *pipeline;
+    char *logs_index, *traces_index;
+    struct weft_pairs headers;
+    int compression, mode;
+    int64_t gzip_level;
+    uint64_t timeout_ms, flush_bytes;
+    bool insecure_skip_verify;
+    char *ca_file, *cert_file, *key_file, *server_name_override;
+    /* running */
+    bool compress;
+    struct weft_arena text;      /* URLs and header lines */
+    struct weft_es_endpoint targets[WEFT_ES_ENDPOINTS];
+    unsigned n_targets, next_target;
+    const char *lines[WEFT_HTTP_MAX_HEADERS];
+    struct weft_http_client *client;
+    struct weft_gzip *gzip;
+    struct weft_es_composer composer;
+    struct weft_es_request *free;
+    uint64_t max_bytes;          /* of one body: flush.bytes, or less when the server found that too large */
+};
+
+/* weft_exporter_type.send */
+void weft_es_send(struct weft_exporter *self, struct weft_batch *batch);
+
+/* Frees the requests that are not out. */
+void weft_es_requests_free(struct weft_es_exporter *e);
+
+/* exporters/elasticsearch_target.c: where requests go and what their heads say. */
+
+/* weft_exporter_type.check */
+int weft_es_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems);
+
+/* Fills text, targets, lines and compress from the options. 0 or a negative code. */
+int weft_es_target(struct weft_es_exporter *e);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* elasticsearch_send.c: one batch on its way; see elasticsearch_exporter.h.
+ *
+ *            weft_es_send
+ *                 |
+ *   +-------> send_body ---(nothing left)--> finish(SENT, or RETRY when some items must be tried again)
+ *   |             |
+ *   |          on_done
+ *   |   200         413        unreachable          busy           refused
+ *   |    |           |              |                 |               |
+ *   +- settle     shrink      another endpoint   finish(RETRY)   reject the body's items, or finish(REJECTED)
+ *   +----------------+--------------+---------------------------------+
+ */
+#include "exporters/elasticsearch_exporter.h"
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "exporters/elasticsearch_answer.h"
+
+#include <stdlib.h>
+
+enum {
+    SMALLEST_BODY = 64 * 1024,      /* below this a 413 is not a matter of how many */
+    KEEP_BUFFER = 8 * 1024 * 1024,  /* larger ones are given back after the request */
+    DEAD_MS = 30000,                /* how long an endpoint that did not answer is left out */
+    ANSWER_MIN = 64 * 1024, ANSWER_PER_DOC = 2048,
+};
+static const size_t BODY_MAX = 128u << 20; /* address space mostly: room is reserved for the worst case of a document */
+
+struct weft_es_request {
+    struct weft_es_exporter *e;
+    struct weft_es_request *next;
+    struct weft_batch *batch;
+    uint64_t first, end;            /* the items of the body that is out */
+    struct weft_es_body body;
+    struct weft_buf packed;
+    struct weft_slice slice;        /* what is sent: body or packed */
+    unsigned target, tries;         /* endpoint in use; how many this body has been offered to */
+    bool again;                     /* some items must be tried again */
+    const char *reason;             /* why, of the first such item */
+    char detail[400];
+};
+
+/* ---- requests are kept for their buffers ---- */
+static struct weft_es_request *request_take(struct weft_es_exporter *e)
+{
+    struct weft_es_request *r = e->free;
+
+    if (r) {
+        e->free = r->next;
+        return r;
+    }
+    r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->e = e;
+    weft_es_body_init(&r->body, BODY_MAX);
+    weft_buf_init(&r->packed, BODY_MAX);
+    return r;
+}
+
+static void request_give_back(struct weft_es_request *r)
+{
+    if (r->body.bytes.cap > KEEP_BUFFER)
+        weft_es_body_release(&r->body);
+    if (r->packed.cap > KEEP_BUFFER)
+        weft_buf_release(&r->packed);
+    r->batch = NULL;
+    r->next = r->e->free;
+    r->e->free = r;
+}
+
+void weft_es_requests_free(struct weft_es_exporter *e)
+{
+    while (e->free) {
+        struct weft_es_request *r = e->free;
+        e->free = r->next;
+        weft_es_body_release(&r->body);
+        weft_buf_release(&r->packed);
+        free(r);
+    }
+}
+
+/* ---- endpoints ---- */
+/* The next one in turn that is not known to be dead; when all are, simply the next one. */
+static unsigned choose_target(struct weft_es_exporter *e, uint64_t now_ms)
+{
+    unsigned chosen = e->next_target % e->n_targets;
+
+    for (unsigned i = 0; i < e->n_targets; i++) {
+        unsigned candidate = (e->next_target + i) % e->n_targets;
+        if (e->targets[candidate].dead_until_ms <= now_ms) {
+            chosen = candidate;
+            break;
+        }
+    }
+    e->next_target = chosen + 1;
+    return chosen;
+}
+
+/* ---- ends ---- */
+static void finish(struct weft_es_request *r, enum weft_outcome outcome, const char *reason, const char *detail,
+                   uint64_t retry_after_ms)
+{
+    struct weft_es_exporter *e = r->e;
+    struct weft_batch *batch = r->batch;
+
+    request_give_back(r);
+    e->base.host->done(&e->base, batch, outcome, reason, detail, retry_after_ms);
+}
+
+static void finish_all(struct weft_es_request *r)
+{
+    char detail[sizeof r->detail];
+
+    memcpy(detail, r->detail, sizeof detail); /* the request may be in use again before done returns */
+    if (r->again)
+        finish(r, WEFT_RETRY, r->reason, detail, 0);
+    else
+        finish(r, WEFT_SENT, "sent", NULL, 0);
+}
+
+static void reject(struct weft_es_request *r, uint64_t item, const char *reason, const char *detail)
+{
+    if (r->batch->item_state[item] == WEFT_ITEM_WAITING)
+        r->e->base.host->reject(&r->e->base, r->batch, item, 1, reason, detail);
+}
+
+/* ---- what became of a body's items ---- */
+struct fate {
+    enum weft_es_fate fate;
+    uint32_t item;
+    const char *reason;
+    char words[sizeof ((struct weft_es_request *)0)->detail];
+};
+
+static void settle_item(struct weft_es_request *r, const struct fate *f)
+{
+    switch (f->fate) {
+    case WEFT_ES_DONE:
+        r->batch->item_state[f->item] = WEFT_ITEM_SENT;
+        break;
+    case WEFT_ES_REFUSED:
+        reject(r, f->item, f->reason, f->words);
+        break;
+    case WEFT_ES_AGAIN:
+        if (!r->again) {
+            r->reason = f->reason;
+            memcpy(r->detail, f->words, sizeof f->words);
+        }
+        r->again = true;
+        break;
+    }
+}
+
+static void send_body(struct weft_es_request *r, uint64_t first);
+
+/* Several documents make one item: the worst of them decides. */
+static void settle_items(struct weft_es_request *r, struct weft_es_answer *a)
+{
+    struct fate f = { .reason = "short_answer", .words = "the answer names fewer documents than were sent" };
+    struct weft_es_item item;
+    bool more = true;
+
+    for (size_t i = 0; i < r->body.n_docs; i++) {
+        bool fresh = i == 0 || r->body.docs[i] != r->body.docs[i - 1];
+        if (fresh && i > 0)
+            settle_item(r, &f);
+        more = more && weft_es_answer_next(a, &item) == 1;
+        if (!more)
+            item = (struct weft_es_item){ .fate = WEFT_ES_AGAIN, .reason = "short_answer" };
+        if (fresh || item.fate > f.fate) {
+            f.fate = item.fate;
+            f.item = r->body.docs[i];
+            f.reason = item.reason;
+            weft_es_item_words(&item, f.words, item.fate == WEFT_ES_DONE ? 1 : sizeof f.words);
+        }
+    }
+    if (r->body.n_docs > 0)
+        settle_item(r, &f);
+}
+
+static void settle_ok(struct weft_es_request *r, const struct weft_http_result *result)
+{
+    struct weft_es_answer a;
+    int more = result->body_cut ? -1 : weft_es_answer_open(&a, result->body);
+
+    if (more < 0) {
+        /* Nobody knows what became of the documents; their ids make a second try harmless. */
+        finish(r, WEFT_RETRY, "bad_answer", "the answer is not that of a _bulk request", 0);
+        return;
+    }
+    if (more == 1) {
+        settle_items(r, &a);
+    } else {
+        for (size_t i = 0; i < r->body.n_docs; i++)
+            r->batch->item_state[r->body.docs[i]] = WEFT_ITEM_SENT;
+    }
+    send_body(r, r->end);
+}
+
+/* The server finds the body too large: half of it, from now on. False: it is one item or small anyway. */
+static bool shrink(struct weft_es_request *r)
+{
+    size_t len = r->body.bytes.len;
+
+    if (len <= SMALLEST_BODY || r->body.docs[0] == r->body.docs[r->body.n_docs - 1])
+        return false;
+    r->e->max_bytes = len / 2 > SMALLEST_BODY ? len / 2 : SMALLEST_BODY;
+    return true;
+}
+
+static void settle_refusal(struct weft_es_request *r, const struct weft_es_verdict *v)
+{
+    if (r->first == 0 && r->end == r->batch->n_items) {
+        finish(r, WEFT_REJECTED, v->reason, v->detail, 0);
+        return;
+    }
+    for (size_t i = 0; i < r->body.n_docs; i++)
+        reject(r, r->body.docs[i], v->reason, v->detail);
+    send_body(r, r->end);
+}
+
+static int begin(struct weft_es_request *r);
+
+static void on_done(void *ctx, const struct weft_http_result *result)
+{
+    struct weft_es_request *r = ctx;
+    struct weft_es_exporter *e = r->e;
+    struct weft_es_verdict v;
+    uint64_t now_ms = weft_clock_mono_ms();
+
+    r->batch->sent_bytes += result->sent_bytes;
+    weft_es_judge(result, (int64_t)(weft_clock_wall_ns() / 1000000000), &v);
+    e->targets[r->target].dead_until_ms = v.unreachable ? now_ms + DEAD_MS : 0;
+    if (v.unreachable && r->tries < e->n_targets && begin(r) == 0)
+        return;
+    if (v.outcome == WEFT_SENT)
+        settle_ok(r, result);
+    else if (v.outcome == WEFT_RETRY)
+        finish(r, WEFT_RETRY, v.reason, v.detail, v.retry_after_ms);
+    else if (v.too_large && shrink(r))
+        send_body(r, r->first);
+    else
+        settle_refusal(r, &v);
+}
+
+/* ---- bodies ---- */
+static int begin(struct weft_es_request *r)
+{
+    struct weft_es_exporter *e = r->e;
+
+    r->target = choose_target(e, weft_clock_mono_ms());
+    r->tries++;
+    const struct weft_http_call call = {
+        .method = "POST",
+        .url = e->targets[r->target].url,
+        .headers = e->lines,
+        .body = &r->slice,
+        .n_body = 1,
+        .timeout_ms = e->timeout_ms,
+        .response_limit = ANSWER_MIN + ANSWER_PER_DOC * r->body.n_docs,
+        .ctx = r,
+        .done = on_done,
+    };
+    return weft_http_call(e->client, &call);
+}
+
+/* Puts a body together; an item that cannot be written is refused and the next one taken. */
+static int compose(struct weft_es_request *r, uint64_t first)
+{
+    struct weft_es_exporter *e = r->e;
+    int err;
+
+    weft_es_body_reset(&r->body);
+    r->first = first;
+    while ((err = weft_es_compose(&e->composer, r->batch, first, e->max_bytes, &r->body, &r->end)) != 0) {
+        if (err != WEFT_ERR_MALFORMED && err != WEFT_ERR_TOO_LARGE)
+            return err;
+        reject(r, r->end, err == WEFT_ERR_MALFORMED ? "malformed" : "too_large", weft_err_text(err));
+        first = r->end + 1;
+    }
+    return 0;
+}
+
+static int pack(struct weft_es_request *r)
+{
+    r->slice = weft_buf_slice(&r->body.bytes);
+    if (!r->e->compress)
+        return 0;
+    weft_buf_reset(&r->packed);
+    int err = weft_gzip_run(r->e->gzip, &r->slice, 1, &r->packed);
+    r->slice = weft_buf_slice(&r->packed);
+    return err;
+}
+
+/* The next body, from item `first` on; the end of the batch when nothing there waits. */
+static void send_body(struct weft_es_request *r, uint64_t first)
+{
+    int err = compose(r, first);
+
+    if (!err && r->body.n_docs == 0) {
+        finish_all(r);
+        return;
+    }
+    if (!err)
+        err = pack(r);
+    r->tries = 0;
+    if (!err)
+        err = begin(r);
+    if (err)
+        finish(r, WEFT_RETRY, err == UV_ECANCELED ? "stopped" : "local", weft_err_text(err), 0);
+}
+
+void weft_es_send(struct weft_exporter *self, struct weft_batch *batch)
+{
+    struct weft_es_exporter *e = (struct weft_es_exporter *)self;
+    struct weft_es_request *r = request_take(e);
+
+    if (!r) {
+        self->host->done(self, batch, WEFT_RETRY, "local", weft_err_text(UV_ENOMEM), 0);
+        return;
+    }
+    r->batch = batch;
+    r->again = false;
+    r->detail[0] = 0;
+    send_body(r, 0);
+}

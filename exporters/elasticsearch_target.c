@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* elasticsearch_target.c: from the options to URLs and header lines; see elasticsearch_exporter.h. */
+#include "exporters/elasticsearch_answer.h"
+#include "exporters/elasticsearch_exporter.h"
+
+#include "core/err.h"
+#include "core/json.h"
+
+#include <strings.h>
+
+enum { TEXT_MAX = 64 * 1024 };
+
+static bool is_url(const char *text)
+{
+    return (strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0) && !strpbrk(text, " ?#");
+}
+
+/* ---- check ---- */
+static void check_endpoints(const struct weft_es_exporter *e, const struct weft_node *map, struct weft_problems *problems)
+{
+    const struct weft_node *list = weft_node_get(map, "endpoints");
+
+    if (e->endpoint && e->endpoints.n > 0)
+        weft_problem(problems, list, "endpoint and endpoints are both set");
+    if (!e->endpoint && e->endpoints.n == 0)
+        weft_problem(problems, map, "endpoints is missing");
+    if (e->endpoint && !is_url(e->endpoint))
+        weft_problem(problems, weft_node_get(map, "endpoint"), "endpoint: '%s' is not a URL (http://host:9200)",
+                     e->endpoint);
+    for (size_t i = 0; i < e->endpoints.n; i++)
+        if (!is_url(e->endpoints.items[i]))
+            weft_problem(problems, list, "endpoints: '%s' is not a URL (http://host:9200)", e->endpoints.items[i]);
+    if (e->endpoints.n > WEFT_ES_ENDPOINTS)
+        weft_problem(problems, list, "endpoints: more than %d", WEFT_ES_ENDPOINTS);
+}
+
+static void check_index(const char *key, const char *name, const struct weft_node *map, struct weft_problems *problems)
+{
+    if (!name)
+        return;
+    bool bad = !*name || strlen(name) > WEFT_ES_INDEX_MAX || strchr("-_+.", *name) || strpbrk(name, "\\/*?\"<>| ,#:");
+    for (const char *p = name; *p; p++)
+        bad = bad || (*p >= 'A' && *p <= 'Z');
+    if (bad)
+        weft_problem(problems, weft_node_get(map, key), "%s: '%s' is not a name that an index may have", key, name);
+}
+
+static void check_headers(const struct weft_es_exporter *e, const struct weft_node *map, struct weft_problems *problems)
+{
+    const struct weft_node *headers = weft_node_get(map, "headers");
+
+    for (size_t i = 0; i < e->headers.n; i++) {
+        const struct weft_pair *h = &e->headers.items[i];
+        if (!*h->key || strpbrk(h->key, ": \t\r\n") || strpbrk(h->value, "\r\n"))
+            weft_problem(problems, weft_node_get(headers, h->key), "headers: '%s' is not a header of one line", h->key);
+    }
+    if (e->headers.n + 8 > WEFT_HTTP_MAX_HEADERS)
+        weft_problem(problems, headers, "headers: more than %d", WEFT_HTTP_MAX_HEADERS - 8);
+}
+
+int weft_es_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems)
+{
+    const struct weft_es_exporter *e = (const struct weft_es_exporter *)self;
+    size_t before = problems->n;
+
+    check_endpoints(e, map, problems);
+    check_index("logs_index", e->logs_index, map, problems);
+    check_index("traces_index", e->traces_index, map, problems);
+    check_headers(e, map, problems);
+    if (!e->user != !e->password)
+        weft_problem(problems, weft_node_get(map, e->user ? "user" : "password"), "user and password go together");
+    if (e->user && e->api_key)
+        weft_problem(problems, weft_node_get(map, "api_key"), "api_key and user are both set");
+    if (e->api_key && strpbrk(e->api_key, "\r\n"))
+        weft_problem(problems, weft_node_get(map, "api_key"), "api_key has more than one line");
+    if (e->pipeline && strpbrk(e->pipeline, "?&#/ %"))
+        weft_problem(problems, weft_node_get(map, "pipeline"), "pipeline: '%s' is not a name", e->pipeline);
+    return problems->n == before ? 0 : WEFT_ERR_CONFIG;
+}
+
+/* ---- URLs and header lines ---- */
+static const char *keep(struct weft_es_exporter *e, struct weft_buf *line)
+{
+    struct weft_slice copy = { 0 };
+
+    if (!line->err)
+        copy = weft_arena_copy(&e->text, weft_buf_slice(line));
+    weft_buf_reset(line);
+    return (const char *)copy.data;
+}
+
+static int add_target(struct weft_es_exporter *e, struct weft_buf *line, const char *base)
+{
+    size_t len = strlen(base);
+
+    if (e->n_targets == WEFT_ES_ENDPOINTS)
+        return WEFT_ERR_TOO_LARGE;
+    while (len > 0 && base[len - 1] == '/')
+        len--;
+    weft_buf_append(line, base, len);
+    weft_buf_append_str(line, "/_bulk?filter_path=" WEFT_ES_FILTER_PATH);
+    if (e->pipeline)
+        weft_buf_printf(line, "&pipeline=%s", e->pipeline);
+    const char *url = keep(e, line);
+    if (!url)
+        return UV_ENOMEM;
+    e->targets[e->n_targets++] = (struct weft_es_endpoint){ .url = url };
+    return 0;
+}
+
+static int add_line(struct weft_es_exporter *e, struct weft_buf *line)
+{
+    size_t n = 0;
+
+    while (e->lines[n])
+        n++;
+    if (n + 1 >= WEFT_HTTP_MAX_HEADERS)
+        return WEFT_ERR_TOO_LARGE;
+    e->lines[n] = keep(e, line);
+    return e->lines[n] ? 0 : UV_ENOMEM;
+}
+
+static int add_authorization(struct weft_es_exporter *e, struct weft_buf *line)
+{
+    struct weft_buf plain;
+
+    if (e->api_key) {
+        weft_buf_printf(line, "Authorization: ApiKey %s", e->api_key);
+        return add_line(e, line);
+    }
+    if (!e->user)
+        return 0;
+    weft_buf_init(&plain, TEXT_MAX);
+    weft_buf_printf(&plain, "%s:%s", e->user, e->password ? e->password : "");
+    weft_buf_append_str(line, "Authorization: Basic ");
+    size_t quoted = line->len;
+    weft_json_put_base64(line, weft_buf_slice(&plain));
+    if (!line->err && !plain.err) { /* the quotes are JSON's */
+        line->len--;
+        memmove(line->data + quoted, line->data + quoted + 1, --line->len - quoted);
+    }
+    int err = plain.err;
+    weft_buf_release(&plain);
+    return err ? err : add_line(e, line);
+}
+
+static int make_lines(struct weft_es_exporter *e, struct weft_buf *line)
+{
+    weft_buf_append_str(line, "Content-Type: application/x-ndjson");
+    int err = add_line(e, line);
+    if (!err && e->compress) {
+        weft_buf_append_str(line, "Content-Encoding: gzip");
+        err = add_line(e, line);
+    }
+    if (!err)
+        err = add_authorization(e, line);
+    for (size_t i = 0; !err && i < e->headers.n; i++) {
+        weft_buf_printf(line, "%s: %s", e->headers.items[i].key, e->headers.items[i].value);
+        err = add_line(e, line);
+    }
+    return err;
+}
+
+int weft_es_target(struct weft_es_exporter *e)
+{
+    struct weft_buf line;
+    bool loopback = true;
+    int err = 0;
+
+    weft_arena_init(&e->text, TEXT_MAX);
+    weft_buf_init(&line, TEXT_MAX);
+    if (e->endpoint)
+        err = add_target(e, &line, e->endpoint);
+    for (size_t i = 0; !err && i < e->endpoints.n; i++)
+        err = add_target(e, &line, e->endpoints.items[i]);
+    for (unsigned i = 0; i < e->n_targets; i++)
+        loopback = loopback && weft_http_is_loopback(e->targets[i].url);
+    e->compress = e->compression == WEFT_ES_GZIP || (e->compression == WEFT_ES_AUTO && !loopback);
+    if (!err)
+        err = make_lines(e, &line);
+    weft_buf_release(&line);
+    return err;
+}
