@@ -3,6 +3,7 @@
 #include "agent/registry.h"
 
 #include "exporters/debug.h"
+#include "exporters/elasticsearch.h"
 #include "exporters/file.h"
 #include "exporters/otlp.h"
 #include "exporters/prometheus.h"
@@ -28,6 +29,7 @@ static const struct weft_processor_type *const processors[] = {
 
 static const struct weft_exporter_type *const exporters[] = {
     &weft_exporter_debug,
+    &weft_exporter_elasticsearch,
     &weft_exporter_file,
     &weft_exporter_jaeger,
     &weft_exporter_otlp,
