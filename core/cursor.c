@@ -56,10 +56,12 @@ static void place_at_tail(struct weft_cursor *c, struct weft_journal *j)
 
 static void place_at_oldest(struct weft_cursor *c, struct weft_journal *j)
 {
+    struct weft_segment *oldest = weft_journal_oldest(j);
+
     c->base = j->totals;
-    for (const struct weft_segment *s = j->head; s; s = s->next)
+    for (const struct weft_segment *s = oldest; s; s = s->next)
         c->base = minus(c->base, s->totals);
-    c->read = start_of(j->head);
+    c->read = start_of(oldest);
 }
 
 int weft_cursor_open(struct weft_cursor **ret_cursor, struct weft_journal *j, const struct weft_cursor_options *o)
@@ -270,6 +272,8 @@ void weft_cursor_settle(struct weft_cursor *c, uint64_t sequence)
     count_done(c, &done);
     atomic_store_explicit(&c->settled_sequence, c->settled.sequence - 1, memory_order_relaxed);
     publish_settled(c);
+    if (!before(&c->settled, &c->read) && at_end(&c->read))
+        (void)cross(c); /* nothing in hand: do not keep a full segment until the next read */
 }
 
 void weft_cursor_rewind(struct weft_cursor *c)

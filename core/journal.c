@@ -231,7 +231,7 @@ void weft_journal_trim(struct weft_journal *j)
 
     struct weft_segment *s = j->tail;
     size_t reserved = atomic_load_explicit(&s->reserved, memory_order_relaxed);
-    if (j->retain == 0 && reserved > s->begin && idle(s) && everybody_settled_the_tail(j, reserved)) {
+    if (j->retain == 0 && s == j->head && reserved > s->begin && idle(s) && everybody_settled_the_tail(j, reserved)) {
         s->begin = reserved;
         s->first_sequence = j->next_sequence;
         s->totals = (struct weft_totals){ 0 };
@@ -424,7 +424,7 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
 {
     pthread_mutex_lock(&j->lock);
     *ret_stats = (struct weft_journal_stats){
-        .first_sequence = j->head->first_sequence,
+        .first_sequence = weft_journal_oldest(j)->first_sequence,
         .next_sequence = j->next_sequence,
         .segment_bytes = j->in_use + j->cached_bytes,
         .capacity_bytes = j->max_size,

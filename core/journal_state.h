@@ -69,6 +69,18 @@ static inline void weft_journal_fence(void)
 #endif
 }
 
+/* Where an unbroken sequence up to the tail begins. A segment before it is only there because a cursor that does not
+ * hold has it pinned. Under the lock. */
+static inline struct weft_segment *weft_journal_oldest(const struct weft_journal *j)
+{
+    struct weft_segment *oldest = j->head;
+
+    for (struct weft_segment *s = j->head; s->next; s = s->next)
+        if (s->next->number != s->number + 1)
+            oldest = s->next;
+    return oldest;
+}
+
 /* Gives back segments that nobody needs, but for `retain` bytes of them. Under the lock. */
 void weft_journal_reclaim(struct weft_journal *j);
 
