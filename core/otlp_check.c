@@ -144,6 +144,40 @@ static bool enter(struct check *c, const struct rule *rule, struct weft_slice by
     return true;
 }
 
+/* An AnyValue of `len` bytes, less than 128, in one of the forms that nearly all values have. */
+static bool usual_value(const uint8_t *at, size_t len)
+{
+    if (len < 2)
+        return len == 0;
+    switch (at[0]) {
+    case WEFT_KEY(WEFT_VALUE_STRING, WEFT_LENGTH):
+        return at[1] == len - 2;
+    case WEFT_KEY(WEFT_VALUE_INT, WEFT_VARINT):
+    case WEFT_KEY(WEFT_VALUE_BOOL, WEFT_VARINT):
+        return len == 2 && at[1] < 0x80;
+    case WEFT_KEY(WEFT_VALUE_DOUBLE, WEFT_FIXED64):
+        return len == 9;
+    default:
+        return false;
+    }
+}
+
+/* True for a KeyValue of one short key and one short value, which is right as it stands: half of what a span is. The loop
+ * looks at all others. */
+static bool usual_attribute(struct weft_slice key_value)
+{
+    const uint8_t *at = key_value.data;
+
+    if (key_value.len < 4 || at[0] != WEFT_KEY(WEFT_KEYVALUE_KEY, WEFT_LENGTH) || at[1] >= 0x80 ||
+        (size_t)at[1] + 4 > key_value.len)
+        return false;
+
+    const uint8_t *value = at + 2 + at[1];
+    const size_t value_len = key_value.len - 4 - at[1];
+    return value[0] == WEFT_KEY(WEFT_KEYVALUE_VALUE, WEFT_LENGTH) && value[1] < 0x80 && value[1] == value_len &&
+           usual_value(value + 2, value_len);
+}
+
 /* One field of known shape; its message, when it is one, is left open. */
 static bool check_field(struct check *c, const struct rule *rule, uint32_t type, struct weft_slice *rest)
 {
@@ -155,6 +189,8 @@ static bool check_field(struct check *c, const struct rule *rule, uint32_t type,
         if (!weft_scan_bytes(rest, &bytes))
             return false;
         if (rule->shape == IS_MESSAGE) {
+            if (rule->message == KEY_VALUE && c->depth + 2 <= WEFT_OTLP_MAX_DEPTH && usual_attribute(bytes))
+                return true;
             if (!enter(c, rule, bytes))
                 return false;
             *rest = bytes;

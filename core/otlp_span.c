@@ -24,9 +24,9 @@ static int merge_status(struct weft_slice message, struct weft_span_view *span)
     return result;
 }
 
-int weft_span_read(struct weft_slice message, struct weft_span_view *ret_span)
+/* Not inlined: as a local of this loop the view would be taken apart into two dozen spilled scalars. */
+__attribute__((noinline)) static int read_span(struct weft_slice message, struct weft_span_view *span)
 {
-    struct weft_span_view span = { .message = message };
     struct weft_slice bytes;
     uint64_t scalar;
     uint32_t key;
@@ -35,59 +35,67 @@ int weft_span_read(struct weft_slice message, struct weft_span_view *ret_span)
     while ((result = weft_scan_field(&message, &key, &scalar, &bytes)) > 0) {
         switch (key) {
         case WEFT_KEY(WEFT_SPAN_ATTRIBUTES, WEFT_LENGTH):
-            span.n_attributes++;
+            span->n_attributes += 1 + weft_scan_run(&message, key);
             break;
         case WEFT_KEY(WEFT_SPAN_TRACE_ID, WEFT_LENGTH):
-            span.trace_id = bytes;
+            span->trace_id = bytes;
             break;
         case WEFT_KEY(WEFT_SPAN_SPAN_ID, WEFT_LENGTH):
-            span.span_id = bytes;
+            span->span_id = bytes;
             break;
         case WEFT_KEY(WEFT_SPAN_TRACE_STATE, WEFT_LENGTH):
-            span.trace_state = bytes;
+            span->trace_state = bytes;
             break;
         case WEFT_KEY(WEFT_SPAN_PARENT_SPAN_ID, WEFT_LENGTH):
-            span.parent_span_id = bytes;
+            span->parent_span_id = bytes;
             break;
         case WEFT_KEY(WEFT_SPAN_NAME, WEFT_LENGTH):
-            span.name = bytes;
+            span->name = bytes;
             break;
         case WEFT_KEY(WEFT_SPAN_KIND, WEFT_VARINT):
-            span.kind = (int32_t)(uint32_t)scalar;
+            span->kind = (int32_t)(uint32_t)scalar;
             break;
         case WEFT_KEY(WEFT_SPAN_START, WEFT_FIXED64):
-            span.start_ns = scalar;
+            span->start_ns = scalar;
             break;
         case WEFT_KEY(WEFT_SPAN_END, WEFT_FIXED64):
-            span.end_ns = scalar;
+            span->end_ns = scalar;
             break;
         case WEFT_KEY(WEFT_SPAN_DROPPED_ATTRIBUTES, WEFT_VARINT):
-            span.dropped_attributes = (uint32_t)scalar;
+            span->dropped_attributes = (uint32_t)scalar;
             break;
         case WEFT_KEY(WEFT_SPAN_EVENTS, WEFT_LENGTH):
-            span.n_events++;
+            span->n_events++;
             break;
         case WEFT_KEY(WEFT_SPAN_DROPPED_EVENTS, WEFT_VARINT):
-            span.dropped_events = (uint32_t)scalar;
+            span->dropped_events = (uint32_t)scalar;
             break;
         case WEFT_KEY(WEFT_SPAN_LINKS, WEFT_LENGTH):
-            span.n_links++;
+            span->n_links++;
             break;
         case WEFT_KEY(WEFT_SPAN_DROPPED_LINKS, WEFT_VARINT):
-            span.dropped_links = (uint32_t)scalar;
+            span->dropped_links = (uint32_t)scalar;
             break;
         case WEFT_KEY(WEFT_SPAN_STATUS, WEFT_LENGTH):
-            result = merge_status(bytes, &span);
+            result = merge_status(bytes, span);
             if (result < 0)
                 return result;
             break;
         case WEFT_KEY(WEFT_SPAN_FLAGS, WEFT_FIXED32):
-            span.flags = (uint32_t)scalar;
+            span->flags = (uint32_t)scalar;
             break;
         default:
             break;
         }
     }
+    return result;
+}
+
+int weft_span_read(struct weft_slice message, struct weft_span_view *ret_span)
+{
+    struct weft_span_view span = { .message = message };
+    const int result = read_span(message, &span);
+
     if (result == 0)
         *ret_span = span;
     return result;
@@ -170,9 +178,8 @@ static int merge_body(struct weft_slice piece, struct weft_log_view *log)
     return result < 0 ? result : 0;
 }
 
-int weft_log_read(struct weft_slice message, struct weft_log_view *ret_log)
+__attribute__((noinline)) static int read_log(struct weft_slice message, struct weft_log_view *log)
 {
-    struct weft_log_view log = { .message = message };
     struct weft_slice bytes;
     uint64_t scalar;
     uint32_t key;
@@ -181,44 +188,52 @@ int weft_log_read(struct weft_slice message, struct weft_log_view *ret_log)
     while ((result = weft_scan_field(&message, &key, &scalar, &bytes)) > 0) {
         switch (key) {
         case WEFT_KEY(WEFT_LOG_ATTRIBUTES, WEFT_LENGTH):
-            log.n_attributes++;
+            log->n_attributes += 1 + weft_scan_run(&message, key);
             break;
         case WEFT_KEY(WEFT_LOG_TIME, WEFT_FIXED64):
-            log.time_ns = scalar;
+            log->time_ns = scalar;
             break;
         case WEFT_KEY(WEFT_LOG_OBSERVED, WEFT_FIXED64):
-            log.observed_ns = scalar;
+            log->observed_ns = scalar;
             break;
         case WEFT_KEY(WEFT_LOG_SEVERITY_NUMBER, WEFT_VARINT):
-            log.severity_number = (int32_t)(uint32_t)scalar;
+            log->severity_number = (int32_t)(uint32_t)scalar;
             break;
         case WEFT_KEY(WEFT_LOG_SEVERITY_TEXT, WEFT_LENGTH):
-            log.severity_text = bytes;
+            log->severity_text = bytes;
             break;
         case WEFT_KEY(WEFT_LOG_BODY, WEFT_LENGTH):
-            result = merge_body(bytes, &log);
+            result = merge_body(bytes, log);
             if (result < 0)
                 return result;
             break;
         case WEFT_KEY(WEFT_LOG_DROPPED_ATTRIBUTES, WEFT_VARINT):
-            log.dropped_attributes = (uint32_t)scalar;
+            log->dropped_attributes = (uint32_t)scalar;
             break;
         case WEFT_KEY(WEFT_LOG_FLAGS, WEFT_FIXED32):
-            log.flags = (uint32_t)scalar;
+            log->flags = (uint32_t)scalar;
             break;
         case WEFT_KEY(WEFT_LOG_TRACE_ID, WEFT_LENGTH):
-            log.trace_id = bytes;
+            log->trace_id = bytes;
             break;
         case WEFT_KEY(WEFT_LOG_SPAN_ID, WEFT_LENGTH):
-            log.span_id = bytes;
+            log->span_id = bytes;
             break;
         case WEFT_KEY(WEFT_LOG_EVENT_NAME, WEFT_LENGTH):
-            log.event_name = bytes;
+            log->event_name = bytes;
             break;
         default:
             break;
         }
     }
+    return result;
+}
+
+int weft_log_read(struct weft_slice message, struct weft_log_view *ret_log)
+{
+    struct weft_log_view log = { .message = message };
+    const int result = read_log(message, &log);
+
     if (result == 0)
         *ret_log = log;
     return result;

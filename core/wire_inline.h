@@ -74,6 +74,15 @@ WEFT_SCAN bool weft_scan_bytes(struct weft_slice *rest, struct weft_slice *ret_b
 {
     uint64_t len;
 
+    if (__builtin_expect(rest->len > 0 && rest->data[0] < 0x80, 1)) {
+        len = rest->data[0];
+        if (len >= rest->len)
+            return false;
+        *ret_bytes = weft_slice_of(rest->data + 1, (size_t)len);
+        rest->data += len + 1;
+        rest->len -= (size_t)len + 1;
+        return true;
+    }
     if (!weft_scan_varint(rest, WEFT_KEY_MAX, &len) || len > rest->len || len > INT32_MAX)
         return false;
     *ret_bytes = weft_slice_of(rest->data, (size_t)len);
@@ -86,6 +95,12 @@ WEFT_SCAN bool weft_scan_key(struct weft_slice *rest, uint32_t *ret_key)
 {
     uint64_t key;
 
+    if (__builtin_expect(rest->len > 0 && rest->data[0] < 0x80, 1)) {
+        *ret_key = rest->data[0];
+        rest->data++;
+        rest->len--;
+        return *ret_key >= WEFT_KEY(1, 0);
+    }
     if (!weft_scan_varint(rest, WEFT_KEY_MAX, &key) || key >> 3 == 0 || key >> 3 > WEFT_FIELD_NUMBER_MAX)
         return false;
     *ret_key = (uint32_t)key;
@@ -113,6 +128,20 @@ WEFT_SCAN int weft_scan_field(struct weft_slice *rest, uint32_t *ret_key, uint64
     else if (type == WEFT_FIXED32)
         ok = weft_scan_fixed32(rest, ret_scalar);
     return ok ? 1 : WEFT_ERR_MALFORMED;
+}
+
+/* Steps over fields of one byte of key and one of length that follow each other, as attributes do. How many. */
+WEFT_SCAN uint32_t weft_scan_run(struct weft_slice *rest, uint32_t key)
+{
+    const uint8_t *at = rest->data, *end = at + rest->len;
+    uint32_t n = 0;
+
+    while (end - at >= 2 && at[0] == key && at[1] < 0x80 && end - at - 2 >= at[1]) {
+        at += 2 + at[1];
+        n++;
+    }
+    *rest = weft_slice_of(at, (size_t)(end - at));
+    return n;
 }
 
 /* Writes `value` at `at`, which has room for it; where it ends. */

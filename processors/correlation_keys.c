@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* correlation_keys.c: which attribute holds an ID, and whether the ID is one.
  *
- * Nearly every attribute of nearly every span is none of ours, so the first look is at the length of its key alone.
+ * Nearly every attribute of nearly every span is none of ours, so the first look is at the length and the first letter
+ * of its key alone.
  * Keys are compared without regard to case: header names have none. Any thread; the tables are const after start. */
 #include "processors/correlation_parts.h"
 
@@ -25,6 +26,12 @@ bool weft_correlation_keys_add(struct keys *keys, const char *text, enum key_kin
     return true;
 }
 
+/* The same for a letter in both cases. */
+static uint32_t first_bit(uint8_t first)
+{
+    return (uint32_t)1 << (first & 31);
+}
+
 void weft_correlation_keys_done(struct keys *keys)
 {
     for (size_t i = 1; i < keys->n; i++) { /* an insertion sort: stable, a few dozen keys, once */
@@ -41,18 +48,21 @@ void weft_correlation_keys_done(struct keys *keys)
         keys->first[len] = (uint8_t)i;
     }
     for (size_t i = 0; i < keys->n; i++)
-        keys->lengths |= (uint64_t)1 << keys->items[i].len;
+        keys->firsts[keys->items[i].len] |= first_bit((uint8_t)keys->items[i].text[0]);
+}
+
+static bool may_match(const struct keys *keys, struct weft_slice text)
+{
+    return text.len > 0 && text.len <= CORRELATION_KEY_LEN_MAX && keys->firsts[text.len] & first_bit(text.data[0]);
 }
 
 static const struct key *match(const struct keys *keys, struct weft_slice text)
 {
-    if (text.len > CORRELATION_KEY_LEN_MAX || !(keys->lengths >> text.len & 1))
+    if (!may_match(keys, text))
         return NULL;
     for (size_t i = keys->first[text.len]; i < keys->first[text.len + 1]; i++) {
         const struct key *key = &keys->items[i];
 
-        if (((uint8_t)key->text[0] ^ text.data[0]) & ~0x20)
-            continue;
         if (strncasecmp(key->text, (const char *)text.data, text.len) == 0)
             return key;
     }
@@ -184,7 +194,7 @@ int weft_correlation_look(struct work *w, struct weft_slice key_value, struct fo
     struct weft_attribute a;
     int err;
 
-    if (quick.len > 0 && !match(w->keys, quick))
+    if (quick.len > 0 && !may_match(w->keys, quick))
         return 0;
     err = weft_attribute_read(key_value, &a);
     if (err)

@@ -39,7 +39,7 @@ struct key {
 struct keys {
     struct key items[CORRELATION_KEYS_MAX];
     uint8_t first[CORRELATION_KEY_LEN_MAX + 2];
-    uint64_t lengths; /* bit n: there is a key of n bytes */
+    uint32_t firsts[CORRELATION_KEY_LEN_MAX + 1]; /* of each length: bit c & 31 for each first letter c */
     size_t n;
 };
 
