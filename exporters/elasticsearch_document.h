@@ -28,6 +28,7 @@ struct weft_es_document {
 struct weft_es_met {
     bool route;                            /* an attribute that may send this document elsewhere */
     struct weft_any correlation;           /* the attribute correlation.id */
+    struct weft_slice event_name;          /* the attribute event.name, when it is text */
 };
 
 /* Each writes the whole object, without a newline. A malformed attribute ends its list: OTLP that was counted has none. */
@@ -47,8 +48,11 @@ uint64_t weft_es_time(const struct weft_es_document *d);
 /* Notes what is special about an attribute. True: it is not part of the document's attributes. */
 static inline bool weft_es_meet(struct weft_es_met *met, const struct weft_attribute *a)
 {
-    if (a->key.len < 14)
+    if (a->key.len < 14) {
+        if (a->key.len == 10 && memcmp(a->key.data, "event.name", 10) == 0 && a->value.kind == WEFT_ANY_STRING)
+            met->event_name = a->value.bytes;
         return false;
+    }
     if (a->key.data[0] == 'c' && weft_slice_is(a->key, "correlation.id"))
         met->correlation = a->value;
     if ((a->key.data[0] == 'd' && memcmp(a->key.data, "data_stream.", 12) == 0 &&

@@ -154,22 +154,9 @@ static void put_body(struct weft_es_out *o, struct weft_slice message, bool even
     weft_es_put_byte(o, '}');
 }
 
-static struct weft_slice event_name_of(const struct weft_log_view *log)
-{
-    struct weft_any value;
-
-    if (log->event_name.len > 0)
-        return log->event_name;
-    if (weft_attribute_find(log->message, WEFT_LOG_ATTRIBUTES, WEFT_SLICE("event.name"), &value) == 1 &&
-        value.kind == WEFT_ANY_STRING)
-        return value.bytes;
-    return weft_slice_of(NULL, 0);
-}
-
 static void put_log(struct weft_es_out *o, const struct weft_es_document *d, struct weft_es_met *met)
 {
     const struct weft_log_view *log = d->log;
-    struct weft_slice event_name = event_name_of(log);
 
     if (log->observed_ns) {
         weft_es_put(o, WEFT_SLICE(",\"observed_timestamp\":"));
@@ -185,6 +172,7 @@ static void put_log(struct weft_es_out *o, const struct weft_es_document *d, str
     weft_es_put(o, WEFT_SLICE(",\"attributes\":"));
     put_attribute_list(o, log->message, WEFT_LOG_ATTRIBUTES, d->keys, met);
     put_dropped(o, WEFT_SLICE(",\"dropped_attributes_count\":"), log->dropped_attributes);
+    const struct weft_slice event_name = log->event_name.len > 0 ? log->event_name : met->event_name;
     put_named(o, WEFT_SLICE(",\"event_name\":"), event_name);
     put_body(o, log->body, event_name.len > 0);
 }

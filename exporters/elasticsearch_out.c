@@ -46,9 +46,56 @@ static const uint8_t *put_special(struct weft_es_out *o, const uint8_t *at, cons
     return at + (len ? len : 1);
 }
 
+/* True when one of eight bytes may be special: a control, a quote, a backslash or not ASCII. May be wrong about bytes
+ * behind such a one. */
+static inline bool any_special(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
+
+    return ((x | ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops) != 0;
+}
+
+/* Copies text that stands for itself; most does. False: it does not, and nothing has been written. The last bytes are
+ * copied together with some before them, so that there is no loop over single ones. */
+static inline bool put_plain(struct weft_es_out *o, struct weft_slice text)
+{
+    const uint8_t *at = text.data, *end = at + text.len;
+    uint8_t *to = o->at;
+    uint64_t x, y;
+
+    if (text.len >= 8) {
+        for (; end - at > 8; at += 8, to += 8) {
+            memcpy(&x, at, 8);
+            if (any_special(x))
+                return false;
+            memcpy(to, &x, 8);
+        }
+        memcpy(&y, end - 8, 8);
+        if (any_special(y))
+            return false;
+        memcpy(o->at + text.len - 8, &y, 8);
+    } else {
+        uint32_t head = 0, tail = 0;
+        size_t half = text.len >= 4 ? 4 : 0;
+        memcpy(&head, at, half);
+        for (size_t i = half; i < text.len; i++)
+            tail = tail << 8 | at[i];
+        /* blanks where there is nothing, since a zero would be a control */
+        x = half ? head : 0x20202020u;
+        y = (uint64_t)tail | 0x2020202020202020u << (8 * (text.len - half));
+        if (any_special(x | (uint64_t)0x20202020u << 32) || any_special(y))
+            return false;
+        for (size_t i = 0; i < text.len; i++)
+            to[i] = at[i];
+    }
+    o->at += text.len;
+    return true;
+}
+
 void weft_es_put_text(struct weft_es_out *o, struct weft_slice text)
 {
-    if (text.len == 0 || !weft_es_room(o, text.len * 6))
+    if (text.len == 0 || !weft_es_room(o, text.len * 6) || put_plain(o, text))
         return;
     for (const uint8_t *at = text.data, *end = at + text.len;;) {
         const uint8_t *stop = weft_json_plain_end(at, end);
@@ -68,13 +115,14 @@ void weft_es_put_string(struct weft_es_out *o, struct weft_slice text)
 
 void weft_es_put_hex(struct weft_es_out *o, struct weft_slice id)
 {
-    char text[2 * 16 + 1];
+    static const char digits[] = "0123456789abcdef";
+    size_t n = id.len < 16 ? id.len : 16;
 
-    if (id.len > 16)
-        id.len = 16;
-    weft_hex_write(id, text);
     weft_es_put_byte(o, '"');
-    weft_es_put(o, weft_slice_of(text, 2 * id.len));
+    for (size_t i = 0; i < n; i++) {
+        weft_es_put_byte(o, digits[id.data[i] >> 4]);
+        weft_es_put_byte(o, digits[id.data[i] & 15]);
+    }
     weft_es_put_byte(o, '"');
 }
 
