@@ -79,6 +79,7 @@ static int start(struct weft_exporter *self)
     struct weft_otlp_exporter *o = (struct weft_otlp_exporter *)self;
 
     o->gate = (struct weft_log_gate){ .interval_ms = 60000, .burst = 3 };
+    weft_buf_init(&o->plain, WEFT_OTLP_ANSWER_MAX);
     int err = weft_otlp_target(o);
     const struct weft_http_client_options options = {
         .max_connections = 4,
@@ -108,6 +109,9 @@ static void stop(struct weft_exporter *self)
     weft_otlp_requests_free(o);
     weft_gzip_free(o->gzip);
     o->gzip = NULL;
+    weft_gunzip_free(o->gunzip);
+    o->gunzip = NULL;
+    weft_buf_release(&o->plain);
     weft_arena_release(&o->text);
 }
 

@@ -17,6 +17,8 @@
 
 enum weft_otlp_protocol { WEFT_OTLP_GRPC, WEFT_OTLP_GRPC_LONG, WEFT_OTLP_HTTP, WEFT_OTLP_THRIFT };
 enum weft_otlp_encoding { WEFT_OTLP_PROTO, WEFT_OTLP_JSON };
+enum { WEFT_OTLP_ANSWER_MAX = 64 * 1024 };
+
 enum weft_otlp_compression { WEFT_OTLP_AUTO, WEFT_OTLP_GZIP, WEFT_OTLP_NONE };
 
 struct weft_otlp_request;
@@ -38,6 +40,8 @@ struct weft_otlp_exporter {
     const char *lines[WEFT_HTTP_MAX_HEADERS]; /* header lines of every request, NULL-terminated */
     struct weft_http_client *client;
     struct weft_gzip *gzip;
+    struct weft_gunzip *gunzip;            /* made for the first compressed answer */
+    struct weft_buf plain;                 /* an answer unpacked */
     struct weft_otlp_request *free;        /* what is not out; kept for its buffers */
     uint64_t piece_bytes;                  /* the back end refused more than this; 0: it never did */
     struct weft_log_gate gate;

@@ -28,7 +28,7 @@
 enum {
     PREFIX = 5,                         /* of a gRPC message: compressed flag and length */
     SMALLEST_PIECE = 64 * 1024,         /* what a back end refuses below this is not a matter of size */
-    RESPONSE_LIMIT = 64 * 1024,
+    RESPONSE_LIMIT = WEFT_OTLP_ANSWER_MAX,
     KEEP_BUFFER = 4 * 1024 * 1024,      /* larger ones are given back after the request */
 };
 static const size_t BUFFER_MAX = 64u << 20;
@@ -346,16 +346,31 @@ static void settle(struct weft_otlp_request *r, const struct weft_otlp_verdict *
     }
 }
 
+/* gRPC servers compress their answer when we compressed our request; what cannot be unpacked stays as it is. */
+static struct weft_slice unpack(struct weft_otlp_exporter *o, struct weft_slice body)
+{
+    static const uint8_t no_prefix[PREFIX];
+
+    if (body.len < PREFIX || body.data[0] != 1 || (!o->gunzip && weft_gunzip_new(&o->gunzip)))
+        return body;
+    weft_buf_reset(&o->plain);
+    weft_buf_append(&o->plain, no_prefix, PREFIX);
+    return weft_gunzip_run(o->gunzip, weft_slice_from(body, PREFIX), &o->plain) ? body : weft_buf_slice(&o->plain);
+}
+
 static void on_done(void *ctx, const struct weft_http_result *result)
 {
     struct weft_otlp_request *r = ctx;
     struct weft_otlp_verdict verdict;
+    struct weft_http_result answer = *result;
 
-    r->batch->sent_bytes += result->sent_bytes;
-    if (r->o->grpc)
-        weft_otlp_judge_grpc(result, &verdict);
-    else
-        weft_otlp_judge_http(result, (int64_t)(weft_clock_wall_ns() / 1000000000), &verdict);
+    r->batch->sent_bytes += answer.sent_bytes;
+    if (r->o->grpc) {
+        answer.body = unpack(r->o, answer.body);
+        weft_otlp_judge_grpc(&answer, &verdict);
+    } else {
+        weft_otlp_judge_http(&answer, (int64_t)(weft_clock_wall_ns() / 1000000000), &verdict);
+    }
     settle(r, &verdict);
 }
 

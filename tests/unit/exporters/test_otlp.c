@@ -361,6 +361,34 @@ static void a_partial_success_rejects_as_many_as_it_says(void **state)
     assert_string_equal(f->lane.rejects, "0+2 partial_success: bad\n");
 }
 
+static void a_compressed_answer_is_unpacked(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t message[] = { 0x0a, 7, 0x08, 2, 0x12, 3, 'b', 'a', 'd' };
+    const struct weft_slice plain = { message, sizeof message };
+    struct answer partial = { GRPC_ANSWER, "0", NULL, NULL, NULL, NO_BODY };
+    struct weft_gzip *gzip;
+    struct weft_buf packed;
+
+    weft_buf_init(&packed, 4096);
+    weft_buf_append(&packed, "\1\0\0\0\0", 5);
+    assert_int_equal(weft_gzip_new(&gzip, 1), 0);
+    assert_int_equal(weft_gzip_run(gzip, &plain, 1, &packed), 0);
+    packed.data[4] = (uint8_t)(packed.len - 5);
+    partial.body = weft_buf_slice(&packed);
+    script(f, &partial, 1);
+    f->o->compression = WEFT_OTLP_NONE;
+    start(f);
+    for (int i = 0; i < 2; i++) {
+        batch_of(f, 1);
+        send_batch(f);
+        assert_int_equal(f->lane.outcome, WEFT_SENT);
+        assert_string_equal(f->lane.rejects, "0+2 partial_success: bad\n");
+    }
+    weft_gzip_free(gzip);
+    weft_buf_release(&packed);
+}
+
 /* Every item arrives exactly once, whatever the pieces are. */
 static void assert_each_once(struct fixture *f, unsigned n)
 {
@@ -585,6 +613,7 @@ int main(int argc, char **argv)
         WITH(grpc, a_silent_back_end_times_out),
         WITH(http, a_silent_back_end_times_out),
         WITH(http, a_partial_success_rejects_as_many_as_it_says),
+        WITH(grpc, a_compressed_answer_is_unpacked),
         WITH(grpc, what_is_too_large_is_sent_in_pieces),
         WITH(http, what_is_too_large_is_sent_in_pieces),
         WITH(grpc, a_small_request_that_is_too_large_is_refused_at_once),
