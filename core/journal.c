@@ -6,8 +6,9 @@
  *   publish   the sequence is stored last, with release: from then on cursors see the entry
  *
  * The lock is held for a few instructions, except when a segment is full: then also for giving old ones
- * back and getting a new one. Up to KEEP retired segments stay for reuse, last in first out: in a steady
- * state the same few warm segments go round, no page is faulted in, and memory in use stays far below max_size.
+ * back and getting a new one. Some retired segments stay for reuse, last in first out: in a steady state the same few
+ * warm segments go round and no page is faulted in, which would cost more than the copy (0.5 us a page and more). A backlog
+ * that comes and goes stays warm up to a KEEP-th of max_size; weft_journal_trim() gives that back when all is quiet.
  *
  * The wake-up. Publishing stores the sequence and then looks whether a cursor is armed; arming sets the mark and
  * then looks whether something was published. Without a fence between the store and the look, on both sides, each
@@ -26,7 +27,7 @@
 #include <uv.h>
 
 enum {
-    KEEP = 2,
+    KEEP = 4,
     MIN_SIZE = 1 << 20,
     MIN_SEGMENT = 64 << 10,
     MAX_SEGMENT = 1 << 20, /* larger ones save nothing and cost cache */
@@ -141,7 +142,6 @@ static void uncache_one(struct weft_journal *j)
 
     j->cached = s->next;
     j->cached_bytes -= s->size;
-    j->n_cached--;
     weft_segment_free(s, j->backing);
 }
 
@@ -165,14 +165,13 @@ static void retire(struct weft_journal *j, struct weft_segment **link)
     *link = s->next;
     j->in_use -= s->size;
     j->n_segments--;
-    if (s->size != j->segment_size || j->n_cached >= KEEP) {
+    if (s->size != j->segment_size || j->cached_bytes + s->size > j->max_size / KEEP) {
         weft_segment_free(s, j->backing);
         return;
     }
     s->next = j->cached;
     j->cached = s;
     j->cached_bytes += s->size;
-    j->n_cached++;
 }
 
 /* Every holding cursor has settled past it (or there is none), whatever else keeps it. */
@@ -262,11 +261,14 @@ static int get_segment(struct weft_journal *j, size_t size, struct weft_segment 
     if (s && size == j->segment_size) {
         j->cached = s->next;
         j->cached_bytes -= s->size;
-        j->n_cached--;
-        *ret_segment = s;
+            *ret_segment = s;
         return 0;
     }
-    return weft_segment_new(ret_segment, j->backing, size) ? WEFT_ERR_LIMIT : 0;
+    if (weft_segment_new(&s, j->backing, size))
+        return WEFT_ERR_LIMIT;
+    j->backing->warm(s);
+    *ret_segment = s;
+    return 0;
 }
 
 /* Closes the tail and puts a segment behind it in which `stride` bytes fit. */

@@ -22,7 +22,7 @@ struct weft_journal {
     struct weft_segment *head, *tail; /* oldest, newest; never NULL */
     struct weft_segment *cached;      /* empty ones kept for reuse, last in first out */
     size_t in_use, cached_bytes;      /* bytes of listed segments; of cached ones */
-    unsigned n_segments, n_cached, n_cursors;
+    unsigned n_segments, n_cursors;
     struct weft_cursor *cursors;
     uint64_t next_sequence;
     struct weft_totals totals;        /* of all that was ever reserved, abandoned ones taken off again */

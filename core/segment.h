@@ -65,6 +65,8 @@ struct weft_backing {
     /* `size` bytes, page-aligned, into s->base and s->size; not touched. 0 or a negative code. */
     int (*acquire)(struct weft_segment *s, size_t size);
     void (*release)(struct weft_segment *s);
+    /* The whole segment is going to be written soon. */
+    void (*warm)(struct weft_segment *s);
     /* The bytes before `end` are not needed any more; whole pages may go. */
     void (*forget)(struct weft_segment *s, size_t end);
     bool checksum; /* entries outlive the process: compute their crc */
