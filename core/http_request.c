@@ -81,6 +81,9 @@ void weft_http_bodies_release(struct weft_http_server *s)
         free(b);
     }
     s->n_free_bodies = 0;
+    if (s->last.response)
+        MHD_destroy_response(s->last.response);
+    s->last.response = NULL;
 }
 
 /* ---- answers ---- */
@@ -128,6 +131,43 @@ static enum MHD_Result queue(struct weft_http_body *b, unsigned status, struct M
     if (m)
         MHD_destroy_response(m);
     return ok;
+}
+
+static bool fits_last(const struct weft_http_server *s, const struct weft_http_response *r)
+{
+    return !s->quiesced && !r->body_free && !r->headers[0][0] && r->body.len <= sizeof s->last.body &&
+           r->content_type && strlen(r->content_type) < sizeof s->last.content_type;
+}
+
+static bool is_last(const struct weft_http_answer *last, const struct weft_http_response *r)
+{
+    return last->response && strcmp(last->content_type, r->content_type) == 0 &&
+           weft_slice_equal(weft_slice_of(last->body, last->len), r->body);
+}
+
+/* Keeps the answer until another one takes its place. NULL: out of memory, nothing is kept. */
+static struct MHD_Response *keep_last(struct weft_http_server *s, const struct weft_http_response *r)
+{
+    struct weft_http_answer *last = &s->last;
+
+    if (last->response)
+        MHD_destroy_response(last->response);
+    last->response = make_response(s, r);
+    (void)snprintf(last->content_type, sizeof last->content_type, "%s", r->content_type);
+    last->len = r->body.len;
+    if (r->body.len)
+        memcpy(last->body, r->body.data, r->body.len);
+    return last->response;
+}
+
+/* A small plain answer that is the same as the last one costs no allocation. */
+static enum MHD_Result respond(struct weft_http_server *s, struct weft_http_body *b, const struct weft_http_response *r)
+{
+    if (!fits_last(s, r))
+        return queue(b, r->status, make_response(s, r));
+    struct MHD_Response *m = is_last(&s->last, r) ? s->last.response : keep_last(s, r);
+    b->stage = WEFT_HTTP_ANSWERED;
+    return m ? MHD_queue_response(b->connection->mhd, r->status, m) : MHD_NO;
 }
 
 static void put_header(struct weft_buf *b, const char *name, const char *value)
@@ -345,7 +385,7 @@ static enum MHD_Result finish(struct weft_http_server *s, struct weft_http_body 
     request = view(b);
     request.body = weft_buf_slice(&b->bytes);
     s->options.on_request(s->options.ctx, &request, &response);
-    return queue(b, response.status, make_response(s, &response));
+    return respond(s, b, &response);
 }
 
 void weft_http_request_expire(struct weft_http_server *s, struct weft_http_connection *c)

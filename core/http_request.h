@@ -51,6 +51,14 @@ struct weft_http_body {
     unsigned status;
 };
 
+/* The last small answer, kept to be sent again: most servers say the same to nearly every request. */
+struct weft_http_answer {
+    struct MHD_Response *response;
+    char content_type[64];
+    uint8_t body[64];
+    size_t len;
+};
+
 struct weft_http_server {
     struct weft_http_server_options options;
     struct MHD_Daemon *daemon;
@@ -64,6 +72,7 @@ struct weft_http_server {
     struct weft_http_queue lines[WEFT_HTTP_LINES];
     struct weft_http_body *free_bodies;
     unsigned n_free_bodies;
+    struct weft_http_answer last;
     struct weft_http_server_stats stats;
     char *tls_files[3];          /* contents of certificate, key and client CA */
 };
