@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* filelog_file.c: see filelog_file.h. */
+#include "receivers/filelog_file.h"
+
+#include "core/err.h"
+#include "core/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CHUNK = 256 << 10, PAYLOAD_TARGET = 512 << 10, ATTRIBUTES_MAX = 16 << 10 };
+
+int weft_filelog_file_open(const char *path, struct weft_filelog_file **ret_file)
+{
+    struct weft_filelog_file *f = calloc(1, sizeof *f);
+    struct stat st;
+    int err;
+
+    if (!f)
+        return UV_ENOMEM;
+    f->path = strdup(path);
+    weft_buf_init(&f->attributes, ATTRIBUTES_MAX);
+    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    err = !f->path ? UV_ENOMEM : f->fd < 0 || fstat(f->fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : WEFT_ERR_UNSUPPORTED;
+    if (err) {
+        weft_filelog_file_close(f);
+        return err;
+    }
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    const uint64_t names[] = { f->device, f->inode };
+    f->id = weft_hash64(weft_slice_of(names, sizeof names), 0) | 1; /* 0 means no source */
+    f->dirty = true;
+    *ret_file = f;
+    return 0;
+}
+
+void weft_filelog_file_close(struct weft_filelog_file *f)
+{
+    if (!f)
+        return;
+    if (f->fd >= 0)
+        (void)close(f->fd);
+    weft_buf_release(&f->attributes);
+    free(f->path);
+    free(f);
+}
+
+bool weft_filelog_file_poll(struct weft_filelog_file *f, uint64_t now_ms, uint64_t flush_ms)
+{
+    struct stat st;
+
+    if (fstat(f->fd, &st) < 0)
+        return false;
+    if (st.st_nlink == 0)
+        f->gone = true;
+    const uint64_t size = (uint64_t)st.st_size;
+    if (size < f->position) {
+        f->position = f->pending = 0;
+        f->dirty = true;
+        f->grown_ms = now_ms;
+        return true;
+    }
+    if (size != f->position + f->pending || (f->pending > 0 && now_ms - f->grown_ms >= flush_ms))
+        f->dirty = true;
+    return false;
+}
+
+int weft_filelog_reader_init(struct weft_filelog_reader *r, size_t max_log_size, uint64_t flush_ms,
+                             struct weft_slice resource_attributes)
+{
+    *r = (struct weft_filelog_reader){ .max_log_size = max_log_size, .payload_target = PAYLOAD_TARGET, .flush_ms = flush_ms };
+    r->cap = max_log_size >= CHUNK ? max_log_size + 1 : CHUNK; /* one more byte tells that a line is too long */
+    weft_filelog_line_init(&r->line, max_log_size + ATTRIBUTES_MAX);
+    weft_filelog_batch_init(&r->batch, PAYLOAD_TARGET + 5 * (max_log_size + ATTRIBUTES_MAX) + resource_attributes.len,
+                            resource_attributes);
+    r->buf = malloc(r->cap);
+    return r->buf ? 0 : UV_ENOMEM;
+}
+
+void weft_filelog_reader_release(struct weft_filelog_reader *r)
+{
+    weft_filelog_line_release(&r->line);
+    weft_filelog_batch_release(&r->batch);
+    free(r->buf);
+    r->buf = NULL;
+}
+
+/* ---- lines ---- */
+
+/* Where a line that is too long is cut: at most `max`, not within a character. */
+static size_t cut_at(const uint8_t *line, size_t max)
+{
+    size_t at = max;
+
+    while (at > 0 && max - at < 3 && (line[at] & 0xc0) == 0x80)
+        at--;
+    return at > 0 && (line[at] & 0xc0) != 0x80 ? at : max;
+}
+
+/* The next line in `rest`: 1 with *ret_line (without newline) and *ret_taken (with it), or 0 when its end is not there yet.
+ * `flush`: what is there is a line. */
+static int next_line(struct weft_filelog_reader *r, struct weft_slice rest, bool flush, struct weft_slice *ret_line,
+                     size_t *ret_taken)
+{
+    size_t window = rest.len <= r->max_log_size ? rest.len : r->max_log_size + 1;
+    const uint8_t *newline = memchr(rest.data, '\n', window);
+    size_t len = newline ? (size_t)(newline - rest.data) : rest.len, taken = len + (newline != NULL);
+
+    if (!newline && rest.len > r->max_log_size) {
+        len = taken = cut_at(rest.data, r->max_log_size);
+        r->split_lines++;
+    } else if (!newline && !flush) {
+        return 0;
+    }
+    if (newline && len > 0 && rest.data[len - 1] == '\r')
+        len--;
+    *ret_line = weft_slice_of(rest.data, len);
+    *ret_taken = taken;
+    return 1;
+}
+
+/* Puts at most `max_items` lines of `bytes` into the batch. 0 with *ret_taken (what they take up), or a buffer's error. */
+static int gather(struct weft_filelog_reader *r, const struct weft_filelog_file *f, struct weft_slice bytes, bool flush,
+                  uint64_t wall_ns, uint32_t max_items, size_t *ret_taken)
+{
+    struct weft_slice rest = bytes, line, attributes = weft_buf_slice(&f->attributes);
+    size_t taken;
+
+    weft_filelog_batch_reset(&r->batch);
+    while (rest.len > 0 && r->batch.payload.len < r->payload_target && r->batch.n_items < max_items &&
+           next_line(r, rest, flush, &line, &taken)) {
+        rest = weft_slice_of(rest.data + taken, rest.len - taken);
+        if (line.len == 0)
+            continue;
+        int err = weft_filelog_line_read(&r->line, line, wall_ns, attributes);
+        if (!err)
+            err = weft_filelog_batch_add(&r->batch, r->line.service, weft_buf_slice(&r->line.record));
+        if (err)
+            return err;
+        r->malformed_lines += r->line.malformed;
+    }
+    *ret_taken = bytes.len - rest.len;
+    return weft_filelog_batch_finish(&r->batch);
+}
+
+/* ---- a step ---- */
+
+static ssize_t read_at(const struct weft_filelog_file *f, uint8_t *buf, size_t len)
+{
+    ssize_t n;
+
+    do
+        n = pread(f->fd, buf, len, (off_t)f->position);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static int commit(const struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink, uint64_t position)
+{
+    struct weft_record record = {
+        .signal = WEFT_LOGS,
+        .n_items = r->batch.n_items,
+        .source = { f->id, position },
+        .payload = weft_buf_slice(&r->batch.payload),
+    };
+
+    return r->batch.n_items > 0 ? sink->commit(sink, &record) : 0;
+}
+
+static bool is_for_later(int err)
+{
+    return err == WEFT_ERR_FULL || err == WEFT_ERR_LIMIT || err == WEFT_ERR_DRAINING || err == UV_ENOMEM;
+}
+
+/* Commits the lines at the front of `bytes`, fewer of them when a record with all is too large. 0 with *ret_taken: they are
+ * settled (committed, or refused for good and counted by the sink). */
+static int settle_lines(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink, struct weft_slice bytes,
+                        bool flush, uint64_t wall_ns, size_t *ret_taken)
+{
+    const uint64_t split = r->split_lines, malformed = r->malformed_lines;
+    uint32_t max_items = UINT32_MAX;
+    int err;
+
+    do {
+        r->split_lines = split;
+        r->malformed_lines = malformed;
+        err = gather(r, f, bytes, flush, wall_ns, max_items, ret_taken);
+        if (err)
+            return err;
+        err = commit(f, r, sink, f->position + *ret_taken);
+        if (err == WEFT_ERR_TOO_LARGE && r->payload_target > r->batch.payload.len / 2)
+            r->payload_target = r->batch.payload.len / 2; /* and so from now on */
+        max_items = r->batch.n_items / 2;
+    } while (err == WEFT_ERR_TOO_LARGE && max_items > 0);
+    if (is_for_later(err)) {
+        r->split_lines = split;
+        r->malformed_lines = malformed;
+        return err;
+    }
+    return 0;
+}
+
+int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink,
+                           uint64_t now_ms, uint64_t wall_ns)
+{
+    size_t want = CHUNK, taken = 0;
+    ssize_t n = read_at(f, r->buf, want);
+
+    if (n == CHUNK && r->cap > CHUNK && !memchr(r->buf, '\n', CHUNK)) {
+        want = r->cap; /* a long line: all of it must be seen at once */
+        n = read_at(f, r->buf, want);
+    }
+    if (n < 0)
+        return (int)n;
+
+    const bool full = (size_t)n == want;
+    const bool waited = f->pending == (uint64_t)n && now_ms - f->grown_ms >= r->flush_ms;
+    int err = settle_lines(f, r, sink, weft_slice_of(r->buf, (size_t)n), !full && waited, wall_ns, &taken);
+    if (err)
+        return err;
+    if (taken > 0 || f->pending != (uint64_t)n)
+        f->grown_ms = now_ms;
+    f->position += taken;
+    f->pending = (uint64_t)n - taken;
+    f->dirty = taken > 0 && (full || f->pending > 0);
+    return 0;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* filelog_file.h: one file that is followed, and the reading of it.
+ *
+ *   (1) `position` is the first byte that is not committed; it moves in the same step as the commit that carries it.
+ *   (2) Nothing of the file is kept between two steps: what was not committed is read again. So a refused commit loses
+ *       nothing and repeats nothing, and a thousand idle files cost no buffers.
+ *   (3) One step reads one chunk and commits at most once.
+ *
+ * One thread (the loop of the receiver).
+ */
+#ifndef WEFT_RECEIVERS_FILELOG_FILE_H
+#define WEFT_RECEIVERS_FILELOG_FILE_H
+
+#include "receivers/filelog_batch.h"
+#include "receivers/filelog_line.h"
+
+#include "core/component.h"
+
+#include <sys/stat.h>
+
+struct weft_filelog_file {
+    struct weft_filelog_file *next;
+    char *path;
+    int fd;
+    uint64_t device, inode, id;
+    uint64_t position;
+    uint64_t pending;           /* bytes behind position that are no whole line yet */
+    uint64_t grown_ms;          /* when the file was last seen to grow */
+    struct weft_buf attributes; /* of each record: finished KeyValue fields */
+    bool dirty;                 /* there may be something to read */
+    bool seen;                  /* by the scan that is under way */
+    bool gone;                  /* its path leads somewhere else, or nowhere */
+};
+
+/* Opens `path`. *ret_file starts at 0, dirty. 0, -errno, WEFT_ERR_UNSUPPORTED for what is no regular file, UV_ENOMEM. */
+int weft_filelog_file_open(const char *path, struct weft_filelog_file **ret_file);
+void weft_filelog_file_close(struct weft_filelog_file *f); /* accepts NULL */
+
+/* Asks the file system how the file is; marks it dirty when there is something to do, starts over when it was cut. True
+ * when it was cut. `flush_ms`: how long the last line waits for its newline. */
+bool weft_filelog_file_poll(struct weft_filelog_file *f, uint64_t now_ms, uint64_t flush_ms);
+
+/* What all files of a receiver share. */
+struct weft_filelog_reader {
+    struct weft_filelog_line line;
+    struct weft_filelog_batch batch;
+    uint8_t *buf;
+    size_t cap;
+    size_t max_log_size;
+    size_t payload_target;       /* no further line is added once the payload has this size */
+    uint64_t flush_ms;
+    uint64_t split_lines, malformed_lines; /* counts since the start */
+};
+
+int weft_filelog_reader_init(struct weft_filelog_reader *r, size_t max_log_size, uint64_t flush_ms,
+                             struct weft_slice resource_attributes);
+void weft_filelog_reader_release(struct weft_filelog_reader *r); /* accepts a zeroed one */
+
+/* One step: reads what is there, commits it. 0: done, f->dirty says whether there is more. WEFT_ERR_FULL, WEFT_ERR_LIMIT,
+ * WEFT_ERR_DRAINING: nothing was taken, come back later. Another error: the file cannot be read. */
+int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink,
+                           uint64_t now_ms, uint64_t wall_ns);
+
+#endif
