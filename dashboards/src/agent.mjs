@@ -104,15 +104,24 @@ function exporters() {
   ];
 }
 
+/** Records that can be found by an ID, of all that the processor saw. @param {string} signal */
+function covered(signal) {
+  const labels = `${here},signal="${signal}"`;
+  const [tagged, kept, untagged] = ['tagged', 'kept', 'untagged'].map(
+    (word) => `sum(${rate(`weft_correlation_${word}_records_total`, labels)})`);
+  return `(${tagged} + ${kept}) / clamp_min(${tagged} + ${kept} + ${untagged}, 0.001)`;
+}
+
 function correlation() {
   return [
-    lines({ title: 'Log records with a correlation ID', span: 12, unit: 'percentunit', min: 0, max: 1, missing: 'weft_correlation_tagged_records_total', queries: [
-      query(`sum(${rate('weft_correlation_tagged_records_total', `${here},signal="logs"`)}) / clamp_min(sum(${rate('weft_receiver_accepted_items_total', `${here},signal="logs"`)}), 0.001)`, 'logs'),
-      query(`sum(${rate('weft_correlation_tagged_records_total', `${here},signal="traces"`)}) / clamp_min(sum(${rate('weft_receiver_accepted_items_total', `${here},signal="traces"`)}), 0.001)`, 'spans')],
-      about: 'The part of logs (and spans) that can be found by one ID. Low for logs: the service writes neither a correlation ID nor a trace ID into its lines; add its field\'s name to the processor\'s list.' }),
+    lines({ title: 'Records with a correlation ID', span: 12, unit: 'percentunit', min: 0, max: 1, missing: 'weft_correlation_tagged_records_total', queries: [
+      query(covered('logs'), 'logs'), query(covered('traces'), 'spans')],
+      about: 'The part of log records and spans that can be found by one ID. Low for logs: the service writes neither a correlation ID nor a trace ID into its lines; add its field\'s name to the keys of the correlation processor.' }),
     lines({ title: 'Where the IDs come from', span: 12, unit: 'cps', min: 0, missing: 'weft_correlation_tagged_records_total', queries: [
-      query(`sum by (signal, source) (${rate('weft_correlation_tagged_records_total')})`, '{{signal}} {{source}}')],
-      about: 'How records got their ID: given by the sender, learned from another record, or the trace ID for want of a better one.' }),
+      query(`sum by (signal, source) (${rate('weft_correlation_tagged_records_total')})`, '{{signal}} {{source}}'),
+      query(`sum by (signal) (${rate('weft_correlation_kept_records_total')})`, '{{signal}} came with one'),
+      query(`sum by (signal) (${rate('weft_correlation_untagged_records_total')})`, '{{signal}} without')],
+      about: 'How records got their ID: they came with one, it was learned from another record, or it is the trace ID for want of a better one.' }),
   ];
 }
 
