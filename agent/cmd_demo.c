@@ -125,6 +125,9 @@ static void tell_progress(const struct demo *d, uint64_t now_ms)
     if (weft_demo_sender_busy(d->sender, WEFT_DEMO_TRACES) && d->n_lost)
         printf("       %s does not take the spans (%s); those of %llu requests are lost\n", d->endpoint,
                weft_demo_sender_words(d->sender), (unsigned long long)d->n_lost);
+    for (int i = WEFT_DEMO_TRACES; i <= WEFT_DEMO_METRICS; i++)
+        if (weft_demo_sender_unwanted(d->sender, (enum weft_demo_signal)i))
+            printf("       the agent on %s has no pipeline for %s\n", d->endpoint, i == WEFT_DEMO_TRACES ? "traces" : "metrics");
     (void)fflush(stdout);
 }
 

@@ -122,6 +122,9 @@ bool weft_demo_sender_ready(const struct weft_demo_sender *s);
 /* Is a body of this signal still on its way? */
 bool weft_demo_sender_busy(const struct weft_demo_sender *s, enum weft_demo_signal signal);
 
+/* Did the agent say that it has no pipeline for this signal? Then nothing of it is sent any more. */
+bool weft_demo_sender_unwanted(const struct weft_demo_sender *s, enum weft_demo_signal signal);
+
 /* Sends `body` and takes it over (it is left empty); until it was taken it is tried again once a second. Only
  * when not busy. */
 void weft_demo_sender_send(struct weft_demo_sender *s, enum weft_demo_signal signal, struct weft_buf *body);

@@ -2,7 +2,8 @@
 /* demo_send.c: brings the demo's OTLP to an endpoint, over gRPC or HTTP, whichever answers (demo.h).
  *
  * PROBING (probe, in turn over both protocols) -> READY (on_probe)
- * One body of each signal is on its way at a time; one that was not taken is sent again after a second.
+ * One body of each signal is on its way at a time; one that was not taken is sent again after a second, and a signal for
+ * which the agent has no pipeline is not sent any more.
  */
 #include "agent/demo.h"
 
@@ -19,6 +20,7 @@ struct shipment {
     struct weft_demo_sender *sender;
     enum weft_demo_signal signal;
     bool busy;
+    bool unwanted;                  /* the agent has no pipeline for this signal */
     struct weft_buf body;
     uint8_t prefix[5];              /* of a gRPC message */
     struct weft_slice parts[2];
@@ -169,11 +171,21 @@ bool weft_demo_sender_ready(const struct weft_demo_sender *s)
 }
 
 /* ---- sending ---- */
+static bool is_unwanted(const struct weft_http_result *result)
+{
+    static const char unimplemented[] = "12";
+
+    if (result->err)
+        return false;
+    return result->status == 404 || (result->grpc_status && strcmp(result->grpc_status, unimplemented) == 0);
+}
+
 static void on_sent(void *ctx, const struct weft_http_result *result)
 {
     struct shipment *ship = ctx;
 
-    if (was_taken(ship->sender, result)) {
+    ship->unwanted = is_unwanted(result);
+    if (was_taken(ship->sender, result) || ship->unwanted) {
         ship->busy = false;
         weft_buf_reset(&ship->body);
     } else if (result->err != UV_ECANCELED) {
@@ -194,11 +206,20 @@ bool weft_demo_sender_busy(const struct weft_demo_sender *s, enum weft_demo_sign
     return s->shipments[signal].busy;
 }
 
+bool weft_demo_sender_unwanted(const struct weft_demo_sender *s, enum weft_demo_signal signal)
+{
+    return s->shipments[signal].unwanted;
+}
+
 void weft_demo_sender_send(struct weft_demo_sender *s, enum weft_demo_signal signal, struct weft_buf *body)
 {
     struct shipment *ship = &s->shipments[signal];
     struct weft_buf before = ship->body;
 
+    if (ship->unwanted) {
+        weft_buf_reset(body);
+        return;
+    }
     ship->body = *body;
     weft_buf_reset(&before);
     before.limit = body->limit;

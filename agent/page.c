@@ -30,7 +30,7 @@ const char weft_page_html[] =
     ".card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }\n"
     ".tile { padding: 12px 16px; } .tile b { display: block; font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }\n"
     ".tile span { color: var(--dim); font-size: 12px; }\n"
-    ".flow { display: grid; grid-template-columns: 150px 1fr 190px; gap: 18px; align-items: center; padding: 14px 16px; }\n"
+    ".flow { display: grid; grid-template-columns: 190px 1fr 190px; gap: 18px; align-items: center; padding: 14px 16px; }\n"
     ".flow + .flow { border-top: 1px solid var(--line); }\n"
     ".flow h3 { margin: 0; font-size: 15px; } .flow small { color: var(--dim); }\n"
     ".path { display: flex; align-items: center; gap: 8px; flex-wrap: wrap; }\n"
