@@ -10,12 +10,14 @@
 #include "processors/batch.h"
 #include "processors/correlation.h"
 #include "processors/memory_limiter.h"
+#include "receivers/filelog.h"
 #include "receivers/otlp.h"
 
 #include <string.h>
 
 
 static const struct weft_receiver_type *const receivers[] = {
+    &weft_receiver_filelog,
     &weft_receiver_otlp,
     NULL,
 };
