@@ -31,7 +31,7 @@ struct weft_prom {
     struct weft_gzip *gzip;
     struct weft_prom_pages *pages;
     struct weft_log_gate gate;
-    size_t last_page;                   /* bytes, to guess the next one's room */
+    size_t last_page[2];                /* bytes of the last plain and the last gzipped one, to guess the next one's room */
     bool store_open, strategy_given;
     /* the batch in hand */
     struct weft_batch *batch;

@@ -13,7 +13,20 @@
 struct weft_prom_page {
     struct weft_exposition_choice choice;
     bool timestamps;
+    /* When set: called with `out` between two lines (protobuf: two metrics) once it holds WEFT_PROM_CHUNK bytes, to
+     * take them away, so that a page of any size is written in little memory. */
+    void (*take)(void *ctx, struct weft_buf *out);
+    void *ctx;
 };
+
+/* A line or a protobuf metric is never larger than the difference of the two. */
+enum { WEFT_PROM_CHUNK = 256 << 10, WEFT_PROM_CHUNK_MAX = 2 << 20 };
+
+static inline void weft_prom_page_check(const struct weft_prom_page *page, struct weft_buf *out)
+{
+    if (page->take && out->len >= WEFT_PROM_CHUNK)
+        page->take(page->ctx, out);
+}
 
 /* Appends the page to `out`; its error is the buffer's. */
 void weft_prom_write(const struct weft_prom_store *s, const struct weft_prom_page *page, struct weft_buf *out);

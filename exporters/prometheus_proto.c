@@ -2,7 +2,8 @@
 /* prometheus_proto.c: the store as delimited io.prometheus.client.MetricFamily messages; see prometheus_page.h.
  *
  * Field numbers are those of Prometheus' client_model. The length before a family takes five bytes always, which any
- * reader of varints accepts, so that a family need not be measured first. Exponential histograms go out as native
+ * reader of varints accepts, so that a family need not be measured first. A family larger than a chunk goes out as
+ * several messages of one name, which a reader of a stream of families takes as one. Exponential histograms go out as native
  * ones: bucket i there ends where ours begins, hence the offset of one. */
 #include "core/wire.h"
 #include "exporters/prometheus_exp.h"
@@ -32,6 +33,7 @@ static const double DEFAULT_ZERO_THRESHOLD = 1e-128;
 
 struct writer {
     struct weft_buf *b;
+    const struct weft_prom_page *page;
     bool timestamps;
     struct weft_prom_spelling spelling;
     struct weft_buf text;               /* a label's text without escapes */
@@ -249,62 +251,78 @@ static void put_series(struct writer *w, const struct weft_prom_series *series, 
     weft_wire_end(w->b, mark);
 }
 
-static void put_family_name(struct writer *w, struct weft_slice name, bool total)
+/* A message begins with what it is a family of. */
+static size_t begin_family(struct writer *w, struct weft_slice name, struct weft_slice help, uint64_t type)
 {
-    weft_buf_reset(&w->text);
-    weft_buf_append(&w->text, name.data, name.len);
-    if (total)
-        weft_buf_append_str(&w->text, "_total");
-    weft_wire_put_bytes(w->b, FAMILY_NAME, weft_buf_slice(&w->text));
+    size_t mark = begin_delimited(w->b);
+
+    weft_wire_put_bytes(w->b, FAMILY_NAME, name);
+    weft_wire_put_bytes(w->b, FAMILY_HELP, help);
+    weft_wire_put_varint(w->b, FAMILY_TYPE, type);
+    return mark;
+}
+
+/* The name lives in `b` while a family is written: it may be needed for a second message. */
+static struct weft_slice family_name(struct writer *w, const struct weft_prom_family *f, struct weft_buf *b)
+{
+    struct weft_slice name = weft_prom_spell_name(&w->spelling, f->name, f->plain);
+
+    weft_buf_init(b, 16 << 10);
+    weft_buf_append(b, name.data, name.len);
+    if (f->total)
+        weft_buf_append_str(b, "_total");
+    return weft_buf_slice(b);
 }
 
 static void put_family(struct writer *w, const struct weft_prom_family *f)
 {
     static const uint64_t types[] = { TYPE_COUNTER, TYPE_GAUGE, TYPE_HISTOGRAM, TYPE_SUMMARY };
     bool respells = weft_prom_respells(&w->spelling, f->odd_labels);
-    size_t mark = begin_delimited(w->b);
+    struct weft_buf room;
+    struct weft_slice name = family_name(w, f, &room);
+    size_t mark = begin_family(w, name, f->help, types[f->type]);
 
-    put_family_name(w, weft_prom_spell_name(&w->spelling, f->name, f->plain), f->total);
-    weft_wire_put_bytes(w->b, FAMILY_HELP, f->help);
-    weft_wire_put_varint(w->b, FAMILY_TYPE, types[f->type]);
-    for (size_t i = 0; i < f->n; i++)
-        put_series(w, f->series[i], respells);
     if (f->unit.len > 0)
         weft_wire_put_bytes(w->b, FAMILY_UNIT, f->unit);
+    for (size_t i = 0; i < f->n; i++) {
+        put_series(w, f->series[i], respells);
+        if (w->page->take && w->b->len >= WEFT_PROM_CHUNK) {
+            end_delimited(w->b, mark);
+            weft_prom_page_check(w->page, w->b);
+            mark = begin_family(w, name, f->help, types[f->type]);
+        }
+    }
     end_delimited(w->b, mark);
+    weft_buf_release(&room);
 }
 
-static void put_targets(struct writer *w, const struct weft_prom_store *s)
+static void put_target(struct writer *w, const struct weft_prom_target *t)
 {
-    if (s->n_targets == 0)
-        return;
-    size_t family = begin_delimited(w->b);
-    weft_wire_put_bytes(w->b, FAMILY_NAME, WEFT_SLICE("target_info"));
-    weft_wire_put_bytes(w->b, FAMILY_HELP, WEFT_SLICE("Target metadata"));
-    weft_wire_put_varint(w->b, FAMILY_TYPE, TYPE_GAUGE);
-    for (size_t i = 0; i < s->n_targets; i++) {
-        struct weft_slice labels = weft_slice_of(s->targets[i]->labels, s->targets[i]->labels_len);
-        size_t mark = weft_wire_begin(w->b, FAMILY_METRIC);
-        if (weft_prom_respells(&w->spelling, s->targets[i]->odd_labels))
-            labels = weft_prom_spell_labels(&w->spelling, labels, WEFT_SLICE(""));
-        put_labels(w, METRIC_LABEL, labels);
-        size_t gauge = weft_wire_begin(w->b, METRIC_GAUGE);
-        weft_wire_put_double(w->b, NUMBER_VALUE, 1);
-        weft_wire_end(w->b, gauge);
-        weft_wire_end(w->b, mark);
-    }
+    struct weft_slice labels = weft_slice_of(t->labels, t->labels_len);
+    size_t family = begin_family(w, WEFT_SLICE("target_info"), WEFT_SLICE("Target metadata"), TYPE_GAUGE);
+    size_t mark = weft_wire_begin(w->b, FAMILY_METRIC);
+
+    if (weft_prom_respells(&w->spelling, t->odd_labels))
+        labels = weft_prom_spell_labels(&w->spelling, labels, WEFT_SLICE(""));
+    put_labels(w, METRIC_LABEL, labels);
+    size_t gauge = weft_wire_begin(w->b, METRIC_GAUGE);
+    weft_wire_put_double(w->b, NUMBER_VALUE, 1);
+    weft_wire_end(w->b, gauge);
+    weft_wire_end(w->b, mark);
     end_delimited(w->b, family);
+    weft_prom_page_check(w->page, w->b);
 }
 
 void weft_prom_write_protobuf(const struct weft_prom_store *s, const struct weft_prom_page *page, struct weft_buf *out)
 {
-    struct writer w = { .b = out, .timestamps = page->timestamps };
+    struct writer w = { .b = out, .page = page, .timestamps = page->timestamps };
 
     weft_prom_spelling_init(&w.spelling, page->choice.escaping);
     weft_buf_init(&w.text, 64 << 10);
     for (size_t i = 0; i < s->n_families; i++)
         put_family(&w, s->families[i]);
-    put_targets(&w, s);
+    for (size_t i = 0; i < s->n_targets; i++)
+        put_target(&w, s->targets[i]);
     weft_buf_release(&w.text);
     weft_prom_spelling_release(&w.spelling);
 }

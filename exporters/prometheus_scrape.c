@@ -3,7 +3,8 @@
  *
  * A page is written into a buffer of its own and given to the server, which frees it when the scraper has it all. A
  * slow scraper therefore holds a page: all pages out together are bounded, and one more is refused with 503
- * until one is back. A gzipped page is small and exact; the plain one it was made of is freed at once. */
+ * until one is back. For a scraper that takes gzip, as Prometheus does, the page is written and packed chunk by chunk
+ * (each a member of the gzip body), so that only the packed one has to fit: a twentieth of the plain. */
 #include "exporters/prometheus.h"
 
 #include "core/clock.h"
@@ -95,7 +96,7 @@ static void refuse(struct weft_prom *p, struct weft_http_response *response, int
 
     response->status = 503;
     response->content_type = "text/plain; charset=utf-8";
-    response->body = WEFT_SLICE("no memory for another page; try again\n");
+    response->body = WEFT_SLICE("no memory for this page now; try again, and with Accept-Encoding: gzip\n");
     response->headers[0][0] = "Retry-After";
     response->headers[0][1] = "1";
     if (weft_log_gate_open(&p->gate, p->now_ms, &dropped))
@@ -103,45 +104,73 @@ static void refuse(struct weft_prom *p, struct weft_http_response *response, int
                  weft_err_text(err), (unsigned long long)p->pages->bytes, (unsigned long long)p->pages->limit);
 }
 
-/* Replaces the plain page in *b by its gzipped form. Keeps the plain one when that fails. */
-static bool pack(struct weft_prom *p, struct weft_buf *b)
-{
-    struct weft_slice plain = weft_slice_of(b->data + sizeof(struct head), b->len - sizeof(struct head));
-    struct weft_buf packed;
+/* A page on its way through gzip. */
+struct packing {
+    struct weft_prom *prom;
+    struct weft_buf *packed;
+    bool any;
+};
 
-    p->pages->bytes += b->cap; /* both are there for a while */
-    bool ok = begin(p, &packed, plain.len / 16);
-    p->pages->bytes -= b->cap;
-    if (!ok || weft_gzip_run(p->gzip, &plain, 1, &packed)) {
-        weft_buf_release(&packed);
-        return false;
-    }
-    weft_buf_release(b);
-    *b = packed;
-    return true;
+static void take_chunk(void *ctx, struct weft_buf *chunk)
+{
+    struct packing *k = ctx;
+    struct weft_slice plain = weft_buf_slice(chunk);
+
+    if (!chunk->err && !k->packed->err && weft_gzip_run(k->prom->gzip, &plain, 1, k->packed) && !k->packed->err)
+        k->packed->err = WEFT_ERR_LIMIT;
+    k->any = true;
+    chunk->len = 0; /* an error stays */
+}
+
+/* Fills *b, gzipped unless the page is so small that it is not worth it. 0 or a negative code. */
+static int write_packed(struct weft_prom *p, struct weft_prom_page *page, struct weft_buf *b, bool *ret_packed)
+{
+    struct packing k = { .prom = p, .packed = b };
+    struct weft_buf chunk;
+
+    page->take = take_chunk;
+    page->ctx = &k;
+    weft_buf_init(&chunk, WEFT_PROM_CHUNK_MAX);
+    weft_prom_write(&p->store, page, &chunk);
+    *ret_packed = k.any || chunk.len >= GZIP_FROM;
+    if (*ret_packed)
+        take_chunk(&k, &chunk);
+    else
+        weft_buf_append(b, chunk.data, chunk.len);
+    int err = chunk.err ? chunk.err : b->err;
+    weft_buf_release(&chunk);
+    return err;
 }
 
 void weft_prom_scrape(struct weft_prom *p, const char *accept, const char *accept_encoding, uint64_t now_ms,
                       struct weft_http_response *response)
 {
-    struct weft_prom_page page = { weft_exposition_choose(accept, true), p->send_timestamps };
+    struct weft_prom_page page = { .choice = weft_exposition_choose(accept, true), .timestamps = p->send_timestamps };
+    bool packs = accepts_gzip(accept_encoding), packed = false;
     struct weft_buf b;
+    int err = 0;
 
     p->now_ms = now_ms;
     weft_prom_sweep(&p->store, now_ms);
-    if (begin(p, &b, p->last_page))
+    if (!begin(p, &b, p->last_page[packs]))
+        err = b.err ? b.err : WEFT_ERR_LIMIT;
+    else if (packs)
+        err = write_packed(p, &page, &b, &packed);
+    else
         weft_prom_write(&p->store, &page, &b);
-    if (b.err || b.len < sizeof(struct head)) {
-        refuse(p, response, b.err ? b.err : WEFT_ERR_LIMIT);
+    err = err ? err : b.err;
+    if (err) {
+        p->last_page[packs] = 0;
+        refuse(p, response, err);
         weft_buf_release(&b);
         return;
     }
-    p->last_page = b.len + b.len / 16;
+    p->last_page[packs] = b.len + b.len / 16;
     response->status = 200;
     response->content_type = page.choice.content_type;
     response->headers[0][0] = "Vary";
     response->headers[0][1] = "Accept, Accept-Encoding";
-    if (b.len >= GZIP_FROM && accepts_gzip(accept_encoding) && pack(p, &b)) {
+    if (packed) {
         response->headers[1][0] = "Content-Encoding";
         response->headers[1][1] = "gzip";
     }

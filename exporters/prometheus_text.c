@@ -10,6 +10,7 @@ enum { AHEAD = 6 };
 
 struct writer {
     struct weft_buf *b;
+    const struct weft_prom_page *page;
     bool open, timestamps;             /* open: OpenMetrics */
     bool quoted;                       /* the name goes into the braces */
     struct weft_slice name;            /* of the family, as spelled */
@@ -80,6 +81,7 @@ static void put_tail(struct writer *w, const struct weft_prom_series *series, co
     if (e && w->open)
         put_exemplar(w, e);
     weft_buf_append_byte(w->b, '\n');
+    weft_prom_page_check(w->page, w->b);
 }
 
 static void put_uint(struct writer *w, const struct weft_prom_series *series, struct weft_slice suffix,
@@ -232,12 +234,13 @@ static void put_targets(struct writer *w, const struct weft_prom_store *s)
             w->own = weft_prom_spell_labels(&w->spelling, w->own, WEFT_SLICE(""));
         put_head(w, WEFT_SLICE(""), WEFT_SLICE(""));
         weft_buf_append(w->b, "1\n", 2);
+        weft_prom_page_check(w->page, w->b);
     }
 }
 
 void weft_prom_write_text(const struct weft_prom_store *s, const struct weft_prom_page *page, struct weft_buf *out)
 {
-    struct writer w = { .b = out, .timestamps = page->timestamps };
+    struct writer w = { .b = out, .page = page, .timestamps = page->timestamps };
 
     w.open = page->choice.format == WEFT_EXPOSITION_OPENMETRICS;
     weft_prom_spelling_init(&w.spelling, page->choice.escaping);

@@ -28,7 +28,8 @@ static void write_all(struct weft_prom_store *s, uint8_t choice)
 
     weft_buf_init(&out, 64 << 20);
     for (int format = WEFT_EXPOSITION_TEXT; format <= WEFT_EXPOSITION_PROTOBUF; format++) {
-        struct weft_prom_page page = { { (enum weft_exposition)format, (enum weft_escaping)(choice & 3), "" }, choice & 4 };
+        struct weft_prom_page page = { .choice = { (enum weft_exposition)format, (enum weft_escaping)(choice & 3), "" },
+                                       .timestamps = choice & 4 };
         weft_buf_reset(&out);
         weft_prom_write(s, &page, &out);
         if (format == WEFT_EXPOSITION_OPENMETRICS && (out.len < 6 || memcmp(out.data + out.len - 6, "# EOF\n", 6) != 0))

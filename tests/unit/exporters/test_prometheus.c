@@ -103,7 +103,7 @@ static void take(struct fixture *f, const char *json)
 
 static const char *page(struct fixture *f, enum weft_exposition format, enum weft_escaping escaping, bool timestamps)
 {
-    struct weft_prom_page p = { { format, escaping, "" }, timestamps };
+    struct weft_prom_page p = { .choice = { format, escaping, "" }, .timestamps = timestamps };
 
     weft_prom_sweep(&f->store, f->now_ms);
     weft_buf_reset(&f->page);

@@ -187,6 +187,62 @@ static void a_page_is_gzipped_when_that_is_asked_for(void **state)
     close_lane(&l);
 }
 
+/* 60,000 lines take 1 MB plain, in each of three formats, and the exporter may use half of 24 MB for all pages. */
+static void a_page_of_many_chunks_is_whole(void **state)
+{
+    static const char *const accepts[] = { NULL, "application/openmetrics-text",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited" };
+    struct weft_gunzip *gunzip;
+    struct lane l;
+    (void)state;
+
+    open_lane(&l, 48 << 20);
+    send_metrics(&l, 60000, 0, 0);
+    assert_int_equal(l.dropped, 0);
+    assert_int_equal(weft_gunzip_new(&gunzip), 0);
+    for (size_t i = 0; i < sizeof accepts / sizeof *accepts; i++) {
+        struct weft_http_response plain = { 0 }, r = { 0 };
+        struct weft_buf out;
+        weft_prom_scrape(&l.exporter, accepts[i], NULL, weft_clock_mono_ms(), &plain);
+        weft_prom_scrape(&l.exporter, accepts[i], "gzip", weft_clock_mono_ms(), &r);
+        assert_int_equal(plain.status, 200);
+        assert_int_equal(r.status, 200);
+        assert_true(plain.body.len > 3 * WEFT_PROM_CHUNK);
+        weft_buf_init(&out, 64 << 20);
+        assert_int_equal(weft_gunzip_run(gunzip, r.body, &out), 0);
+        if (i < 2)
+            assert_true(weft_slice_equal(weft_buf_slice(&out), plain.body));
+        else /* a few more family headers */
+            assert_in_range(out.len, plain.body.len, plain.body.len + 1000);
+        weft_buf_release(&out);
+        r.body_free((void *)(uintptr_t)r.body.data);
+        plain.body_free((void *)(uintptr_t)plain.body.data);
+    }
+    weft_gunzip_free(gunzip);
+    close_lane(&l);
+}
+
+/* Twice the memory that pages may take: the plain page is refused, the packed one is served. */
+static void a_page_larger_than_memory_is_served_packed(void **state)
+{
+    struct weft_http_response plain = { 0 }, r = { 0 };
+    struct lane l;
+    (void)state;
+
+    open_lane(&l, 48 << 20);
+    send_metrics(&l, 60000, 0, 0);
+    l.exporter.pages->limit = 600 << 10;
+    weft_prom_scrape(&l.exporter, NULL, NULL, weft_clock_mono_ms(), &plain);
+    assert_int_equal(plain.status, 503);
+    weft_prom_scrape(&l.exporter, NULL, "gzip", weft_clock_mono_ms(), &r);
+    assert_int_equal(r.status, 200);
+    r.body_free((void *)(uintptr_t)r.body.data);
+    l.exporter.pages->limit = 4 << 10;
+    weft_prom_scrape(&l.exporter, NULL, "gzip", weft_clock_mono_ms(), &r);
+    assert_int_equal(r.status, 503);
+    close_lane(&l);
+}
+
 static void pages_in_flight_are_bounded(void **state)
 {
     struct weft_http_response pages[64];
@@ -265,6 +321,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_gets_its_answer),
         cmocka_unit_test(a_page_is_gzipped_when_that_is_asked_for),
+        cmocka_unit_test(a_page_of_many_chunks_is_whole),
+        cmocka_unit_test(a_page_larger_than_memory_is_served_packed),
         cmocka_unit_test(pages_in_flight_are_bounded),
         cmocka_unit_test(dropped_points_are_told_in_runs),
         cmocka_unit_test(what_does_not_fit_into_memory_is_dropped_and_counted),
