@@ -4,11 +4,13 @@
 #include "core/clock.h"
 #include "core/err.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -20,7 +22,8 @@ enum mood {
     SENDS_LATER,    /* from a timer */
     FAILS,          /* every time */
     FAILS_TWICE,    /* then sends */
-    HANGS,          /* keeps the batch until it is released or stopped */
+    HANGS,          /* keeps the batch until it is stopped */
+    FIRST_HANGS,    /* keeps the very first batch until it is released */
     REFUSES,        /* for good */
     JUDGES,         /* item by item: refuses, accepts, puts off; the rest is sent at the second attempt */
     DROPS,          /* leaves the first item out */
@@ -134,9 +137,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct fake *f = timer->data;
 
-    if (f->mood == HANGS && !f->release)
-        return;
-    if (f->n_held == 0)
+    if (f->n_held == 0 || f->mood == HANGS || (f->mood == FIRST_HANGS && !f->release))
         return;
     /* The newest first: batches end in another order than they began. */
     struct weft_batch *b = f->held[--f->n_held];
@@ -168,6 +169,7 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
     case SENDS:       deliver(f, b); break;
     case SENDS_LATER: hold(f, b); break;
     case HANGS:       hold(f, b); break;
+    case FIRST_HANGS: b->records[0].sequence == 1 ? hold(f, b) : deliver(f, b); break;
     case FAILS:       b->exporter_data = f->note; put_off(f, b); break;
     case FAILS_TWICE: b->attempt < 2 ? put_off(f, b) : deliver(f, b); break;
     case REFUSES:     refuse(f, b); break;
@@ -529,6 +531,29 @@ static void batches_that_end_in_any_order_are_settled_in_order(void **state)
     weft_journal_close(j);
 }
 
+static void the_cursor_does_not_pass_a_batch_that_is_out(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_journal();
+    struct fake f = fake_of(&four_at_once, FIRST_HANGS);
+    struct weft_lane_config config = quick();
+    config.batch_items = 2;
+    struct weft_lane *lane = start_lane(&f, j, config);
+
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(append(j, 100, 1), 0);
+    AWAIT(stats_of(lane).sent_items[WEFT_LOGS] >= 98);
+    struct weft_lane_stats s = stats_of(lane);
+    assert_int_equal(s.waiting_records, 100);
+    assert_int_equal(s.waiting_items, 100 - s.sent_items[WEFT_LOGS]);
+    f.release = true;
+    AWAIT(stats_of(lane).waiting_records == 0);
+    finish(lane, NULL, 0);
+    assert_int_equal(f.delivered, 100);
+    weft_lane_free(lane);
+    weft_journal_close(j);
+}
+
 static void what_hangs_at_the_deadline_is_counted_and_what_was_sent_is_not(void **state)
 {
     (void)state;
@@ -584,6 +609,45 @@ static void an_exporter_without_a_back_end_has_no_breaker(void **state)
     finish(lane, NULL, 0);
     weft_lane_free(lane);
     weft_journal_close(j);
+}
+
+static uint64_t cpu_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void a_lane_that_waits_uses_no_cpu(void **state)
+{
+    const struct { const char *what; enum mood mood; const struct weft_exporter_type *type; } cases[] = {
+        { "for a batch that is out, with more to read", HANGS, &one_at_a_time },
+        { "for batches that are out, with slots free",  FIRST_HANGS, &four_at_once },
+        { "for the backoff, with more to read",         FAILS, &one_at_a_time },
+        { "for the backoff, with slots free",           FAILS, &four_at_once },
+        { "for records",                                SENDS, &one_at_a_time },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_journal *j = open_journal();
+        struct fake f = fake_of(cases[i].type, cases[i].mood);
+        struct weft_lane_config config = quick();
+        config.initial_interval = config.max_interval = 3600000;
+        config.batch_items = 2;
+        struct weft_lane *lane = start_lane(&f, j, config);
+        for (int n = 0; n < 20; n++)
+            assert_int_equal(append(j, 100, 1), 0);
+        AWAIT(f.n_sends > 0);
+        uint64_t before = cpu_ms();
+        (void)poll(NULL, 0, 300);
+        uint64_t used = cpu_ms() - before; /* the fake's timer ticks each millisecond */
+        if (used > 60)
+            fail_msg("%s: %lu of 300 ms", cases[i].what, (unsigned long)used);
+        weft_lane_free(lane);
+        weft_journal_close(j);
+    }
 }
 
 static void one_lane_reads_several_pipelines_in_turn(void **state)
@@ -667,9 +731,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_dead_lane_does_not_slow_the_other_until_the_journal_is_full),
         cmocka_unit_test(a_lane_that_skips_never_fills_the_journal_and_counts_what_it_lost),
         cmocka_unit_test(batches_that_end_in_any_order_are_settled_in_order),
+        cmocka_unit_test(the_cursor_does_not_pass_a_batch_that_is_out),
         cmocka_unit_test(what_hangs_at_the_deadline_is_counted_and_what_was_sent_is_not),
         cmocka_unit_test(an_exporter_that_cannot_start_hands_its_error_back),
         cmocka_unit_test(an_exporter_without_a_back_end_has_no_breaker),
+        cmocka_unit_test(a_lane_that_waits_uses_no_cpu),
         cmocka_unit_test(one_lane_reads_several_pipelines_in_turn),
         cmocka_unit_test(whatever_a_moody_back_end_does_the_sum_adds_up),
         cmocka_unit_test(every_series_is_there_from_the_start),

@@ -196,6 +196,16 @@ static void the_scratch_has_a_ceiling_and_is_reused(void **state)
     weft_arena_release(&scratch);
 }
 
+static bool read_one(struct weft_cursor *c)
+{
+    struct weft_record r;
+
+    if (weft_cursor_next(c, &r) <= 0)
+        return false;
+    weft_cursor_settle(c, r.sequence);
+    return true;
+}
+
 static void one_full_journal_refuses_for_all_and_nothing_is_taken_anywhere(void **state)
 {
     (void)state;
@@ -204,22 +214,20 @@ static void one_full_journal_refuses_for_all_and_nothing_is_taken_anywhere(void 
     struct weft_intake *both = open_intake(p, 2);
     struct weft_cursor *healthy = reader_of(p[0]), *dead = reader_of(p[1]);
     struct weft_arena scratch;
-    struct weft_record r;
     unsigned n = 0, seen = 0;
 
     weft_arena_init(&scratch, MIB);
     struct weft_sink *sink = weft_intake_sink(both, 0, &scratch);
     struct weft_record two = { .n_items = 2, .payload = weft_slice_str("0123456789") };
-    for (struct weft_record copy = two; sink->commit(sink, &copy) == 0; copy = two)
+    for (struct weft_record copy = two; sink->commit(sink, &copy) == 0; copy = two) {
         n++;
+        seen += read_one(healthy);
+    }
     assert_true(n > 1000);
     for (int i = 0; i < 1000; i++)
         assert_int_equal(sink->commit(sink, &(struct weft_record){ .n_items = 2, .payload = two.payload }),
                          WEFT_ERR_FULL);
-    while (weft_cursor_next(healthy, &r) > 0) {
-        seen++;
-        weft_cursor_settle(healthy, r.sequence);
-    }
+    assert_false(read_one(healthy));
     assert_int_equal(seen, n);
     assert_int_equal(stats_of(both).accepted_items, 2 * n);
     assert_int_equal(stats_of(both).refused_items[WEFT_REFUSAL_FULL], 2 * 1001);
@@ -229,9 +237,10 @@ static void one_full_journal_refuses_for_all_and_nothing_is_taken_anywhere(void 
     struct weft_journal_stats j;
     weft_journal_stats(weft_pipeline_journal(p[0]), &j);
     assert_true(j.abandoned_records <= 1);
-    while (weft_cursor_next(dead, &r) > 0)
-        weft_cursor_settle(dead, r.sequence);
+    while (read_one(dead))
+        continue;
     assert_int_equal(commit(sink, "in", 2), 0);
+    assert_true(read_one(healthy) && read_one(dead));
     weft_cursor_close(healthy);
     weft_cursor_close(dead);
     weft_intake_close(both);
