@@ -430,6 +430,7 @@ enum MHD_Result weft_http_access(void *cls, struct MHD_Connection *mhd, const ch
     struct weft_http_body *b = *request;
     (void)version;
 
+    s->progress = true;
     if (!b)
         return MHD_NO;
     if (b->stage == WEFT_HTTP_NEW) {
@@ -453,6 +454,7 @@ void weft_http_completed(void *cls, struct MHD_Connection *mhd, void **request,
     (void)mhd;
     (void)code;
 
+    s->progress = true;
     if (!b)
         return;
     if (b->connection->request == b)

@@ -65,10 +65,13 @@ struct weft_http_server {
     uv_loop_t *loop;
     uv_poll_t poll;
     uv_timer_t timer;
+    uv_idle_t again;             /* runs when libmicrohttpd wants to go on at once */
     unsigned open_handles;
     int port;
     bool quiesced, closing;
     uint64_t due_ms;             /* when the timer fires; UINT64_MAX: not running */
+    uint64_t backoff_ms;         /* see schedule() in http_server.c */
+    bool progress;               /* a callback has run since the last look */
     struct weft_http_queue lines[WEFT_HTTP_LINES];
     struct weft_http_body *free_bodies;
     unsigned n_free_bodies;

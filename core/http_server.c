@@ -33,6 +33,7 @@ enum {
     CONNECTIONS_DEFAULT = 256,
     TLS_FILE_MAX = 1 << 20,
     TIMER_SLACK_MS = 1,
+    BACKOFF_MAX_MS = 64,
 };
 static const uint64_t IDLE_DEFAULT_MS = 60000, REQUEST_DEFAULT_MS = 30000;
 
@@ -153,6 +154,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     struct weft_http_server *s = cls;
     struct weft_http_connection *c = *socket_context;
 
+    s->progress = true;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         connected(s, mhd, socket_context);
         return;
@@ -190,15 +192,35 @@ static void cut_overdue(struct weft_http_server *s)
 
 static void on_timer(uv_timer_t *timer);
 
+static void on_again(uv_idle_t *again);
+
+/* When libmicrohttpd wants to go on although nothing has happened. That is right while requests wait in its buffers, and it
+ * shows: callbacks run. It is not when a TLS handshake waits for its peer, of which libmicrohttpd 0.9.75 says the same:
+ * then the pauses grow, since word from the peer comes through the descriptor anyway. */
+static uint64_t pause_for(struct weft_http_server *s)
+{
+    if (s->progress) {
+        s->backoff_ms = 0;
+        (void)uv_idle_start(&s->again, on_again);
+        return UINT64_MAX;
+    }
+    s->backoff_ms = s->backoff_ms == 0 ? 1 : s->backoff_ms < BACKOFF_MAX_MS ? 2 * s->backoff_ms : BACKOFF_MAX_MS;
+    return s->backoff_ms;
+}
+
 /* Lets the timer fire when the first of the lines, or libmicrohttpd, is due. It is moved only to an earlier time: one
- * that fires early finds nothing to do and is set again, which is cheaper than to move it with every request. */
+ * that fires early finds nothing to do and is set again, which is cheaper than to move it with every request. It is never set
+ * to 0: libuv 1.44 would run it again and again before it looks at any descriptor. */
 static void schedule(struct weft_http_server *s)
 {
     uint64_t now = uv_now(s->loop), due = UINT64_MAX;
     MHD_UNSIGNED_LONG_LONG wait;
 
-    if (MHD_get_timeout(s->daemon, &wait) == MHD_YES)
-        due = now + wait + (wait ? TIMER_SLACK_MS : 0);
+    if (MHD_get_timeout(s->daemon, &wait) == MHD_YES) {
+        uint64_t pause = wait ? wait + TIMER_SLACK_MS : pause_for(s);
+        due = pause == UINT64_MAX ? due : now + pause;
+    }
+    s->progress = false;
     for (int line = WEFT_HTTP_FRESH; line <= WEFT_HTTP_ACTIVE; line++) {
         const struct weft_http_connection *c = s->lines[line].head;
         if (c && due_of(s, c) < due)
@@ -207,7 +229,7 @@ static void schedule(struct weft_http_server *s)
     if (due >= s->due_ms)
         return;
     s->due_ms = due;
-    (void)uv_timer_start(&s->timer, on_timer, due > now ? due - now : 0, 0);
+    (void)uv_timer_start(&s->timer, on_timer, due > now ? due - now : 1, 0);
 }
 
 static void pump(struct weft_http_server *s)
@@ -223,6 +245,12 @@ static void on_timer(uv_timer_t *timer)
 
     s->due_ms = UINT64_MAX;
     pump(s);
+}
+
+static void on_again(uv_idle_t *again)
+{
+    (void)uv_idle_stop(again);
+    pump(again->data);
 }
 
 /* An error of poll means that the descriptor is gone, which only weft_http_server_close does. */
@@ -310,7 +338,9 @@ static int start_polling(struct weft_http_server *s)
     s->poll.data = s;
     (void)uv_timer_init(s->loop, &s->timer);
     s->timer.data = s;
-    s->open_handles = 2;
+    (void)uv_idle_init(s->loop, &s->again);
+    s->again.data = s;
+    s->open_handles = 3;
     s->due_ms = UINT64_MAX;
     return uv_poll_start(&s->poll, UV_READABLE, on_poll);
 }
@@ -431,6 +461,7 @@ void weft_http_server_close(struct weft_http_server *s)
     if (s->open_handles) {
         (void)uv_poll_stop(&s->poll); /* before its descriptor goes */
         (void)uv_timer_stop(&s->timer);
+        (void)uv_idle_stop(&s->again);
     }
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
@@ -440,4 +471,5 @@ void weft_http_server_close(struct weft_http_server *s)
     }
     uv_close((uv_handle_t *)&s->poll, on_handle_closed);
     uv_close((uv_handle_t *)&s->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&s->again, on_handle_closed);
 }

@@ -145,6 +145,9 @@ void peer_wait_end(struct peer *p)
 
 void peer_settle(uv_loop_t *loop)
 {
-    for (int i = 0; i < 20; i++)
+    struct pollfd events = { .fd = uv_backend_fd(loop), .events = POLLIN };
+
+    do
         run_once(loop);
+    while (uv_backend_timeout(loop) == 0 || poll(&events, 1, 2) > 0);
 }
