@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's own dashboard: what comes in, what waits, what goes out, and what was lost and why. Its metrics are the
 // stable contract of docs/metrics.md.
-import { bars, board, choice, instant, lines, number, query, row, states } from './house.mjs';
+import { bars, board, choice, instant, lines, logs, logVariable, number, query, row, states } from './house.mjs';
 
 const here = 'job=~"$job",instance=~"$instance"';
 const lane = `${here},exporter=~"$exporter"`;
@@ -141,15 +141,23 @@ function process() {
   ];
 }
 
+function log() {
+  return [
+    logs({ title: 'What the agents say', lucene: 'resource.attributes.service.name:"weft"',
+      about: 'Weft\'s own log: one line a problem, with what happens next. To have it here run weft with --log-format json and let a filelog receiver follow the file with resource: { service.name: weft }.' }),
+  ];
+}
+
 export function agent() {
   const b = board('weft-agent', 'Weft / Agent', 'The health of Weft itself: what comes in, what waits, what goes out, what was lost and why.')
+    .withVariable(logVariable())
     .withVariable(choice('job', 'Job', 'label_values(weft_build_info, job)'))
     .withVariable(choice('instance', 'Agent', 'label_values(weft_build_info{job=~"$job"}, instance)'))
     .withVariable(choice('exporter', 'Exporter', 'label_values(weft_queue_bytes{job=~"$job",instance=~"$instance"}, exporter)'));
 
   const rows = /** @type {const} */ ([
     ['Now', now], ['Flow', flow], ['Queues', queues], ['Losses', losses], ['Exporters', exporters],
-    ['Correlation', correlation], ['Process', process]]);
+    ['Correlation', correlation], ['Process', process], ['Log', log]]);
   for (const [title, panels] of rows) {
     b.withRow(row(title));
     for (const panel of panels()) b.withPanel(panel);

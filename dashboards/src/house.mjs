@@ -3,6 +3,8 @@
 // every panel, what an empty panel is missing, links between dashboards, nothing editable, nothing third-party.
 import * as common from '@grafana/grafana-foundation-sdk/common';
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard';
+import * as elasticsearch from '@grafana/grafana-foundation-sdk/elasticsearch';
+import * as logpanel from '@grafana/grafana-foundation-sdk/logs';
 import * as prometheus from '@grafana/grafana-foundation-sdk/prometheus';
 import * as stat from '@grafana/grafana-foundation-sdk/stat';
 import * as statetimeline from '@grafana/grafana-foundation-sdk/statetimeline';
@@ -12,6 +14,7 @@ import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries';
 const SCHEMA_VERSION = 41;
 
 export const source = { type: 'prometheus', uid: '${ds_prom}' };
+const logSource = { type: 'elasticsearch', uid: '${ds_logs}' };
 const colors = { good: 'green', warn: 'orange', bad: 'red', plain: 'blue' };
 
 /** @param {string} uid @param {string} title @param {string} description */
@@ -43,6 +46,11 @@ export function choice(name, label, query) {
     .current({ selected: true, text: ['All'], value: ['$__all'] })
     .refresh(dashboard.VariableRefresh.OnTimeRangeChanged)
     .sort(dashboard.VariableSort.AlphabeticalAsc);
+}
+
+/** For boards that show log lines. */
+export function logVariable() {
+  return new dashboard.DatasourceVariableBuilder('ds_logs').label('Logs').type('elasticsearch');
 }
 
 /** @param {string} title */
@@ -86,6 +94,15 @@ function common_parts(panel, p) {
   if (p.max !== undefined) b.max(p.max);
   if (p.decimals !== undefined) b.decimals(p.decimals);
   return panel;
+}
+
+/** Log lines, newest first; `lucene` chooses them. @param {{ title: string, about: string, lucene: string }} p */
+export function logs(p) {
+  return new logpanel.PanelBuilder()
+    .title(p.title).description(p.about).datasource(logSource).span(24).height(10)
+    .withTarget(new elasticsearch.DataqueryBuilder().datasource(logSource).query(p.lucene).timeField('@timestamp')
+      .metrics([/** @type {any} */ ({ build: () => ({ type: 'logs', id: '1', settings: { limit: '500' } }) })]).bucketAggs([]))
+    .showTime(true).wrapLogMessage(true).enableLogDetails(true).sortOrder(common.LogsSortOrder.Descending);
 }
 
 /** One number, coloured by its limits. @param {Panel} p */
