@@ -20,7 +20,6 @@ enum {
     BLOCK_BYTES = 128 * 1024,         /* raw bytes of one header block */
     RESETS_PER_SECOND = 500,
     CONTROLS_PER_SECOND = 2000,       /* between two calls */
-    CONGESTED_FRAMES = 512,
     DRAIN_GRACE_MS = 1000,            /* for the PING that follows the first GOAWAY */
 };
 
@@ -124,14 +123,20 @@ static int refuse_encoding(struct weft_grpc_connection *c, struct weft_grpc_stre
     return answered(c, s, weft_grpc_answer_encoding(c->session, c->service, s, &answer));
 }
 
+/* GET / and what people and checkers do with it. */
+static bool is_root(const struct weft_grpc_stream *s)
+{
+    return s->method == WEFT_GRPC_METHOD_ROOT && !s->grpc && (s->get || s->head || s->post);
+}
+
 /* All headers are in. Answers at once what no message could change. */
 static int judge_headers(struct weft_grpc_connection *c, struct weft_grpc_stream *s)
 {
     s->state = WEFT_GRPC_MESSAGE;
     if (s->header_bytes > WEFT_GRPC_HEADER_LIST)
         return refuse_http(c, s, "431");
-    if (s->method == WEFT_GRPC_METHOD_ROOT && !s->grpc && (s->get || s->head || s->post))
-        return answered(c, s, weft_grpc_answer_root(c->session, s));
+    if (is_root(s))
+        return 0;
     if (!s->post)
         return refuse_http(c, s, s->method == WEFT_GRPC_METHOD_UNKNOWN ? "404" : "405");
     if (!s->grpc)
@@ -168,7 +173,7 @@ static int take_data(struct weft_grpc_connection *c, struct weft_grpc_stream *s,
     const size_t max = (size_t)service->limits.max_message_size, had = s->frame.block.cap;
     int err;
 
-    if (s->state != WEFT_GRPC_MESSAGE)
+    if (s->state != WEFT_GRPC_MESSAGE || is_root(s))
         return 0;
     if (last && chunk.len == c->frame_len)
         err = weft_grpc_frame_take_all(&s->frame, pool, max, chunk);
@@ -187,6 +192,8 @@ static int finish_request(struct weft_grpc_connection *c, struct weft_grpc_strea
 
     if (s->state != WEFT_GRPC_MESSAGE)
         return 0;
+    if (is_root(s))
+        return answered(c, s, weft_grpc_answer_root(c->session, s));
     if (!weft_grpc_frame_whole(&s->frame))
         return refuse(c, s, WEFT_ERR_MALFORMED, "the request ended before its message was whole");
     if (weft_grpc_frame_compressed(&s->frame) && !s->gzip)
@@ -206,6 +213,25 @@ static struct weft_grpc_stream *stream_of(nghttp2_session *session, int32_t id)
     return nghttp2_session_get_stream_user_data(session, id);
 }
 
+/* nghttp2 does not remember closed streams here (that would cost 66 KB a busy connection) and ignores what comes for
+ * them. That is right while our own reset may not have arrived yet; on streams that the client itself ended it is an
+ * error (RFC 9113, 5.1). Streams up to early_id may have been reset by us. */
+static void judge_closed_stream(struct weft_grpc_connection *c, const nghttp2_frame_hd *hd)
+{
+    if ((hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS) || hd->stream_id <= c->early_id ||
+        hd->stream_id > c->last_id || hd->stream_id % 2 == 0 || nghttp2_session_find_stream(c->session, hd->stream_id))
+        return;
+    c->service->stats.protocol_errors++;
+    terminate(c, hd->type == NGHTTP2_HEADERS && hd->stream_id < c->last_id ? NGHTTP2_PROTOCOL_ERROR
+                                                                           : NGHTTP2_STREAM_CLOSED);
+}
+
+static void note_reset_by_us(struct weft_grpc_connection *c, int32_t stream_id)
+{
+    if (stream_id > c->early_id)
+        c->early_id = stream_id;
+}
+
 /* nghttp2 would keep some other frames whole (the debug data of GOAWAY), so those may not be large. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
 {
@@ -213,6 +239,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     (void)session;
 
     c->frame_len = hd->length;
+    judge_closed_stream(c, hd);
     if (hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS && hd->length > CONTROL_FRAME_SIZE)
         calm_down(c);
     return 0;
@@ -233,6 +260,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (!s)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     add_stream(c, s);
+    c->last_id = frame->hd.stream_id;
     (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, s);
     return 0;
 }
@@ -311,6 +339,12 @@ static void on_control_frame(struct weft_grpc_connection *c, const nghttp2_frame
         c->resets++;
 }
 
+static void judge_rates(struct weft_grpc_connection *c)
+{
+    if (c->resets > RESETS_PER_SECOND || c->controls > CONTROLS_PER_SECOND)
+        calm_down(c);
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct weft_grpc_connection *c = user_data;
@@ -323,8 +357,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         err = on_headers_frame(c, frame);
     else if (frame->hd.type != NGHTTP2_WINDOW_UPDATE)
         on_control_frame(c, frame);
-    if (c->resets > RESETS_PER_SECOND || c->controls > CONTROLS_PER_SECOND)
-        calm_down(c);
+    judge_rates(c);
     return err;
 }
 
@@ -332,8 +365,9 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     const int32_t id = frame->hd.stream_id;
-    (void)user_data;
 
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        note_reset_by_us(user_data, id);
     if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
         frame->hd.flags & NGHTTP2_FLAG_END_STREAM && nghttp2_session_get_stream_remote_close(session, id) == 0)
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
@@ -344,11 +378,12 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct weft_grpc_connection *c = user_data;
     (void)session;
-    (void)frame;
     (void)error;
 
     c->service->stats.protocol_errors++;
     c->controls++;
+    note_reset_by_us(c, frame->hd.stream_id);
+    judge_rates(c);
     return 0;
 }
 
@@ -514,11 +549,6 @@ void weft_grpc_connection_output(struct weft_grpc_connection *c, struct weft_buf
     if (n < 0 || out->err)
         enter(c, WEFT_GRPC_DONE);
     done_when_over(c);
-}
-
-bool weft_grpc_connection_congested(const struct weft_grpc_connection *c)
-{
-    return c->session && nghttp2_session_get_outbound_queue_size(c->session) > CONGESTED_FRAMES;
 }
 
 /* ---- deadlines ---- */

@@ -38,6 +38,7 @@ struct weft_grpc_connection {
     unsigned resets, controls;
     unsigned n_blocks;                   /* header blocks begun */
     size_t block_bytes;                  /* of the header block that is coming in */
+    int32_t last_id, early_id;           /* the newest stream; the newest that we may have reset */
     size_t frame_len;                    /* of the frame that is coming in */
 };
 
@@ -55,9 +56,6 @@ void weft_grpc_connection_input(struct weft_grpc_connection *c, struct weft_slic
 /* Appends bytes to send until `out` holds `enough` or nothing is left. The limit of `out` must leave room for one
  * frame (about 17 KiB) behind `enough`. */
 void weft_grpc_connection_output(struct weft_grpc_connection *c, struct weft_buf *out, size_t enough);
-
-/* Frames wait for output: read no more from a peer that lets too many pile up. */
-bool weft_grpc_connection_congested(const struct weft_grpc_connection *c);
 
 /* Looks at every deadline. */
 void weft_grpc_connection_tick(struct weft_grpc_connection *c, uint64_t now_ms);

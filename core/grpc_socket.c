@@ -190,11 +190,10 @@ static void take(struct weft_grpc_socket *s, struct weft_slice bytes)
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 
-/* Reads while what we have to say gets through. What TLS has to answer cannot wait behind a write, so there it is one
- * or the other. */
+/* Reads only while what we have to say gets through: who does not read is not read from. */
 static void update_reading(struct weft_grpc_socket *s)
 {
-    bool want = !s->writing || (!s->tls && !weft_grpc_connection_congested(&s->http));
+    bool want = !s->writing;
 
     if (s->state == WEFT_GRPC_SOCKET_CLOSING || want == s->reading)
         return;

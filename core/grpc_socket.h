@@ -13,7 +13,7 @@
 
 #include <uv.h>
 
-enum { WEFT_GRPC_READ = 128 * 1024 };
+enum { WEFT_GRPC_READ = 64 * 1024 };
 
 /* What the sockets of one server share: buffers that are empty between two calls. */
 struct weft_grpc_sockets {

@@ -2,9 +2,15 @@
 /* grpc_caller.c: see grpc_caller.h. */
 #include "tests/support/grpc_caller.h"
 
+#include "core/clock.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { SENT_LIMIT = 1 << 20, ENOUGH = 64 * 1024 };
 
@@ -121,6 +127,7 @@ void grpc_caller_open(struct grpc_caller *p, struct weft_grpc_connection *server
 
     memset(p, 0, sizeof *p);
     p->server = server;
+    p->fd = -1;
     p->now_ms = now_ms;
     weft_buf_init(&p->sent, SENT_LIMIT);
     if (nghttp2_session_callbacks_new(&cb) != 0)
@@ -137,10 +144,14 @@ void grpc_caller_open(struct grpc_caller *p, struct weft_grpc_connection *server
 
 void grpc_caller_close(struct grpc_caller *p)
 {
+    if (!p->session)
+        return;
     for (unsigned i = 0; i < p->n_replies; i++)
         free(nghttp2_session_get_stream_user_data(p->session, p->replies[i].id));
     nghttp2_session_del(p->session);
     weft_buf_release(&p->sent);
+    if (p->fd >= 0)
+        close(p->fd);
 }
 
 static nghttp2_nv header(const char *name, const char *value)
@@ -179,8 +190,87 @@ int32_t grpc_caller_call(struct grpc_caller *p, const struct grpc_request *r)
     return id;
 }
 
+/* ---- over a socket ---- */
+
+static void hang_up(struct grpc_caller *p)
+{
+    if (p->fd >= 0)
+        close(p->fd);
+    p->fd = -1;
+}
+
+static void feed_socket(struct grpc_caller *p, struct weft_slice bytes)
+{
+    while (p->fd >= 0 && bytes.len > 0) {
+        ssize_t n = send(p->fd, bytes.data, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0)
+            bytes = weft_slice_from(bytes, (size_t)n);
+        else if (n < 0 && errno == EAGAIN)
+            (void)uv_run(p->loop, UV_RUN_NOWAIT);
+        else
+            hang_up(p);
+    }
+}
+
+static bool listen_to_socket(struct grpc_caller *p)
+{
+    static uint8_t bytes[65536];
+
+    (void)uv_run(p->loop, UV_RUN_NOWAIT);
+    if (p->fd < 0)
+        return false;
+    ssize_t n = recv(p->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        hang_up(p);
+        return false;
+    }
+    if (n > 0 && !p->mute && nghttp2_session_mem_recv(p->session, bytes, (size_t)n) < 0)
+        p->broken = true;
+    return n > 0;
+}
+
+void grpc_caller_connect(struct grpc_caller *p, uv_loop_t *loop, int port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                   .sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
+
+    grpc_caller_open(p, NULL, 0);
+    p->loop = loop;
+    p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&address, sizeof address) < 0)
+        abort();
+}
+
+static bool wait_for(struct grpc_caller *p, const bool *over, uint64_t ms)
+{
+    const uint64_t until = weft_clock_mono_ms() + ms;
+
+    while (!(over && *over) && p->fd >= 0 && weft_clock_mono_ms() < until)
+        grpc_caller_pump(p);
+    return over ? *over : p->fd < 0;
+}
+
+const struct grpc_reply *grpc_caller_wait(struct grpc_caller *p, int32_t id)
+{
+    struct grpc_reply *r = reply_of(p, id);
+
+    (void)wait_for(p, &r->closed, 10000);
+    return r;
+}
+
+bool grpc_caller_wait_hangup(struct grpc_caller *p, uint64_t ms)
+{
+    return wait_for(p, NULL, ms);
+}
+
+/* ---- carrying bytes ---- */
+
 static void feed(struct grpc_caller *p, struct weft_slice bytes)
 {
+    if (!p->server) {
+        feed_socket(p, bytes);
+        return;
+    }
     while (bytes.len > 0) {
         size_t n = p->slice && p->slice < bytes.len ? p->slice : bytes.len;
         weft_grpc_connection_input(p->server, weft_slice_of(bytes.data, n), p->now_ms);
@@ -190,6 +280,8 @@ static void feed(struct grpc_caller *p, struct weft_slice bytes)
 
 static bool listen_to(struct grpc_caller *p)
 {
+    if (!p->server)
+        return listen_to_socket(p);
     weft_buf_reset(&p->sent);
     weft_grpc_connection_output(p->server, &p->sent, ENOUGH);
     if (p->sent.len == 0)

@@ -525,11 +525,12 @@ static bool floods(struct fixture *f, const uint8_t *frame, size_t len, int time
 
 static void floods_end_the_connection(void **state)
 {
-    /* HEADERS with :method POST, :scheme http, :path / and then RST_STREAM; frames that cost us and bring nothing. */
-    static const uint8_t reset[] = { 0, 0, 3, 1, 4, 0, 0, 0, 1, 0x83, 0x86, 0x84, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8 };
+    /* HEADERS with :method POST, :scheme http, :path /, :authority x and then RST_STREAM; frames that cost us and bring nothing. */
+    static const uint8_t reset[] = { 0, 0, 6, 1, 4, 0, 0, 0, 1, 0x83, 0x86, 0x84, 1, 1, 'x', 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8 };
     static const uint8_t ping[] = { 0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
     static const uint8_t settings[] = { 0, 0, 0, 4, 0, 0, 0, 0, 0 };
     static const uint8_t priority[] = { 0, 0, 5, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 };
+    static const uint8_t invalid[] = { 0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84 }; /* no :authority */
     static const uint8_t goaway[] = { 0, 0x80, 0, 7, 0, 0, 0, 0, 0 };
     const struct {
         const char *what;
@@ -542,6 +543,7 @@ static void floods_end_the_connection(void **state)
         { "PING", ping, sizeof ping, 500, 3000, false },
         { "SETTINGS", settings, sizeof settings, 500, 3000, false },
         { "PRIORITY", priority, sizeof priority, 500, 3000, false },
+        { "requests that are none", invalid, sizeof invalid, 500, 3000, true },
         { "a GOAWAY with long debug data", goaway, sizeof goaway, 0, 1, false },
     };
     (void)state;
