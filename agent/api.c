@@ -77,7 +77,9 @@ static const char *exporter_state(const struct weft_runtime *rt, const struct we
 {
     if (atomic_load(&rt->phase) != WEFT_PHASE_RUNNING)
         return phase_name(rt);
-    return s->breaker == WEFT_BREAKER_OPEN ? "failing" : s->breaker == WEFT_BREAKER_HALF_OPEN ? "probing" : "running";
+    if (s->breaker == WEFT_BREAKER_OPEN)
+        return "failing";
+    return s->breaker == WEFT_BREAKER_HALF_OPEN ? "probing" : *s->error ? "retrying" : "running";
 }
 
 static void put_exporter(struct weft_buf *b, const struct weft_runtime *rt, size_t index)
@@ -88,10 +90,12 @@ static void put_exporter(struct weft_buf *b, const struct weft_runtime *rt, size
         return;
     weft_runtime_lane_stats(rt, index, s);
     put_text(b, "state", exporter_state(rt, s));
-    put_text(b, "error", s->breaker == WEFT_BREAKER_CLOSED ? NULL : "the back end failed several times in a row");
+    put_text(b, "error", *s->error ? s->error : NULL);
     put_text(b, "breaker", s->has_breaker ? weft_breaker_name(s->breaker) : NULL);
     put_number(b, "waiting_items", s->waiting_items);
     put_number(b, "waiting_bytes", s->waiting_bytes);
+    put_key(b, "oldest_unsent_age_seconds");
+    weft_json_put_double(b, (double)s->oldest_ms / 1000);
     put_number(b, "in_flight", s->in_flight);
     free(s);
 }
@@ -199,6 +203,8 @@ static void put_exporter_status(struct weft_buf *b, const struct weft_runtime *r
     put_text(b, "id", rt->exporters[index].component->id);
     put_text(b, "state", exporter_state(rt, s));
     put_text(b, "breaker", s->has_breaker ? weft_breaker_name(s->breaker) : NULL);
+    put_text(b, "error", *s->error ? s->error : NULL);
+    put_number(b, "oldest_ms", s->oldest_ms);
     put_number(b, "sent", sent);
     put_number(b, "failed", losses[0]);
     put_number(b, "dropped", losses[1]);

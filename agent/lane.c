@@ -342,10 +342,12 @@ static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum 
 {
     if (outcome == WEFT_SENT) {
         weft_retry_on_success(&lane->retry, uv_now(&lane->loop));
+        weft_lane_note_error(lane, NULL, NULL);
         weft_lane_judge(lane, b, WEFT_ITEM_SENT, NULL);
         return true;
     }
     reason = reason ? reason : "unknown";
+    weft_lane_note_error(lane, reason, detail);
     if (outcome == WEFT_REJECTED) {
         weft_retry_on_success(&lane->retry, uv_now(&lane->loop)); /* it answered: the back end lives */
         log_failure(lane, b, reason, detail, "refused for good");
@@ -538,6 +540,10 @@ int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *se
 
     if (!lane)
         return UV_ENOMEM;
+    if (uv_mutex_init(&lane->error_lock)) {
+        free(lane);
+        return UV_ENOMEM;
+    }
     lane->exporter = setup->exporter;
     lane->config = *setup->config;
     lane->nice = setup->nice;
@@ -653,6 +659,7 @@ void weft_lane_free(struct weft_lane *lane)
     if (!lane)
         return;
     (void)weft_lane_join(lane, NULL);
+    uv_mutex_destroy(&lane->error_lock);
     free(lane->readers);
     free(lane->id);
     free(lane);

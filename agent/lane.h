@@ -76,7 +76,7 @@ void weft_lane_free(struct weft_lane *lane); /* joins first when that has not be
 const char *weft_lane_id(const struct weft_lane *lane);
 
 /* ---- figures; any thread, but not beside join or free ---- */
-enum { WEFT_LANE_BUCKETS = 13, WEFT_LANE_REASONS = 48, WEFT_LANE_REASON_LEN = 32 };
+enum { WEFT_LANE_BUCKETS = 13, WEFT_LANE_REASONS = 48, WEFT_LANE_REASON_LEN = 32, WEFT_LANE_ERROR_LEN = 256 };
 
 /* Upper bounds of the duration histogram, in seconds; one more bucket (+Inf) lies behind them. */
 extern const double weft_lane_buckets[WEFT_LANE_BUCKETS];
@@ -102,6 +102,8 @@ struct weft_lane_stats {
     uint64_t waiting_records, waiting_items, waiting_bytes; /* over all its journals: read or not, not settled */
     uint64_t capacity_bytes;           /* max_size of those journals */
     uint64_t busy_ms;                  /* how long the loop's current turn has been running; 0: it waits */
+    uint64_t oldest_ms;                /* how long the oldest item that has been read and not settled has been here; 0: none */
+    char error[WEFT_LANE_ERROR_LEN];   /* what the last send failed with; "" when it went well */
     size_t n_reasons;                  /* from the start: each signal's "rejected" (FAILED), "shutdown", "skipped" and
                                           "max_elapsed_time" (DROPPED), at 0 */
     struct weft_lane_reason reasons[WEFT_LANE_REASONS];

@@ -117,6 +117,12 @@ int weft_lane_prepare(struct weft_lane_batch *b)
     return 0;
 }
 
+static void note_oldest(struct weft_lane_reader *reader)
+{
+    atomic_store_explicit(&reader->oldest_mono_ns, reader->first ? reader->first->base.records[0].mono_ns : 0,
+                          memory_order_relaxed);
+}
+
 static void enlist(struct weft_lane *lane, struct weft_lane_batch *b, struct weft_lane_reader *reader)
 {
     b->base.signal = reader->source.signal;
@@ -128,6 +134,7 @@ static void enlist(struct weft_lane *lane, struct weft_lane_batch *b, struct wef
     *reader->last = b;
     reader->last = &b->next;
     lane->n_held++;
+    note_oldest(reader);
 }
 
 int weft_lane_read(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
@@ -239,6 +246,7 @@ void weft_lane_settle(struct weft_lane *lane, struct weft_lane_batch *b)
         weft_cursor_settle(reader->cursor, done->last_sequence); /* last: figures may count twice, not miss */
         put_batch(lane, done);
     }
+    note_oldest(reader);
 }
 
 static void free_list(struct weft_lane_batch *b)

@@ -82,7 +82,36 @@ void weft_lane_time(struct weft_lane *lane, uint64_t duration_ns)
     weft_lane_add(&lane->duration_count, 1);
 }
 
+void weft_lane_note_error(struct weft_lane *lane, const char *reason, const char *detail)
+{
+    if (!reason && !atomic_load_explicit(&lane->has_error, memory_order_relaxed))
+        return;
+    uv_mutex_lock(&lane->error_lock);
+    (void)snprintf(lane->error, sizeof lane->error, "%s%s%s", reason ? reason : "", reason && detail ? ": " : "",
+                   reason && detail ? detail : "");
+    uv_mutex_unlock(&lane->error_lock);
+    atomic_store_explicit(&lane->has_error, reason != NULL, memory_order_relaxed);
+}
+
 /* ---- reading them ---- */
+
+static void copy_error(struct weft_lane *lane, struct weft_lane_stats *s)
+{
+    if (!atomic_load_explicit(&lane->has_error, memory_order_relaxed))
+        return;
+    uv_mutex_lock(&lane->error_lock);
+    memcpy(s->error, lane->error, sizeof s->error);
+    uv_mutex_unlock(&lane->error_lock);
+}
+
+static void add_oldest(const struct weft_lane_reader *reader, struct weft_lane_stats *s, uint64_t now_ns)
+{
+    uint64_t oldest = atomic_load_explicit(&reader->oldest_mono_ns, memory_order_relaxed);
+    uint64_t age_ms = oldest && now_ns > oldest ? (now_ns - oldest) / 1000000 + 1 : 0;
+
+    if (age_ms > s->oldest_ms)
+        s->oldest_ms = age_ms;
+}
 
 static void copy_counters(const struct weft_lane *lane, struct weft_lane_stats *s)
 {
@@ -144,6 +173,9 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
     memset(ret_stats, 0, sizeof *ret_stats);
     for (size_t i = 0; i < lane->n_readers; i++)
         skipped[lane->readers[i].source.signal] += add_reader(&lane->readers[i], ret_stats);
+    for (size_t i = 0; i < lane->n_readers; i++)
+        add_oldest(&lane->readers[i], ret_stats, weft_clock_mono_ns());
+    copy_error(lane, ret_stats);
     copy_counters(lane, ret_stats);
     copy_reasons(lane, ret_stats);
     for (int signal = 0; signal < WEFT_SIGNALS; signal++)

@@ -49,6 +49,7 @@ struct weft_lane_reader {
     struct weft_lane_batch *first, **last; /* unsettled batches, oldest first */
     struct weft_record ahead;              /* read, and did not fit into the last batch */
     bool has_ahead;
+    _Atomic uint64_t oldest_mono_ns;       /* arrival of the first record of `first`; 0: none is unsettled */
     _Atomic uint64_t counted_items;        /* have an outcome, and are not settled yet */
     uint64_t skipped_items;                /* what the closed cursor had lost; set by join */
 };
@@ -102,6 +103,9 @@ struct weft_lane {
     _Atomic uint64_t duration_count, duration_sum_ns, duration_buckets[WEFT_LANE_BUCKETS + 1];
     _Atomic unsigned in_flight;
     _Atomic int breaker;
+    atomic_bool has_error;
+    uv_mutex_t error_lock;      /* guards `error` */
+    char error[WEFT_LANE_ERROR_LEN];
     _Atomic size_t n_slots;
     struct weft_lane_slot slots[WEFT_LANE_REASONS];
 };
@@ -136,6 +140,8 @@ void weft_lane_free_batches(struct weft_lane *lane);
 
 /* ---- lane_figures.c ---- */
 void weft_lane_figures_init(struct weft_lane *lane);
+/* What the last send came to, in words; reason NULL: it went well. */
+void weft_lane_note_error(struct weft_lane *lane, const char *reason, const char *detail);
 void weft_lane_add(_Atomic uint64_t *counter, uint64_t n); /* one writer */
 void weft_lane_lose(struct weft_lane *lane, enum weft_lane_loss loss, enum weft_signal signal, const char *reason,
                     uint64_t items);
