@@ -141,7 +141,7 @@ static const char *advice(const char *reason)
         return "the exporter's share of service::memory_limit is used up; raise it";
     if (strcmp(reason, WEFT_PROM_TEMPORALITY) == 0)
         return "a delta that can fall, or no temporality: Prometheus has nothing like it";
-    return "see the label reason of weft_dropped_items_total";
+    return "see docs/prometheus.md";
 }
 
 static void on_drop(void *ctx, uint64_t item, const char *reason, struct weft_slice metric)

@@ -78,7 +78,7 @@ function losses() {
   return [
     bars({ title: 'Dropped, by reason', span: 8, unit: 'cps', min: 0, missing: dropped, queries: [
       query(`sum by (exporter, reason) (${rate(dropped, lane)})`, '{{exporter}} {{reason}}')],
-      about: 'Items that an exporter gave up: skipped (on_full: skip), max_elapsed_time, shutdown, or what its back end cannot hold (type_conflict, max_series). Each reason is explained in docs/metrics.md.' }),
+      about: 'Items that an exporter gave up: skipped (on_full: skip), max_elapsed_time, shutdown, or what its back end cannot hold (type_conflict, max_series). docs/delivery.md and docs/prometheus.md explain each reason.' }),
     bars({ title: 'Rejected by back ends, by reason', span: 8, unit: 'cps', min: 0, missing: failed, queries: [
       query(`sum by (exporter, reason) (${rate(failed, lane)})`, '{{exporter}} {{reason}}')],
       about: 'Items that a back end refused for good: mapping conflicts, bad requests. They lie in the dead-letter journal: weft dlq list shows the back end\'s words, weft dlq replay sends them again.' }),
