@@ -255,6 +255,11 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
 
+    if (!weft_grpc_memory_room(&c->service->memory)) {
+        c->service->stats.no_room++;
+        note_reset_by_us(c, frame->hd.stream_id);
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+    }
     struct weft_grpc_stream *s =
         weft_grpc_stream_new(frame->hd.stream_id, c->now_ms + c->service->limits.request_timeout_ms);
     if (!s)
@@ -452,8 +457,12 @@ static int open_session(struct weft_grpc_connection *c)
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, WEFT_GRPC_HEADER_LIST },
     };
 
-    if (nghttp2_session_server_new2(&c->session, c->service->callbacks, c, c->service->option) != 0)
-        return UV_ENOMEM;
+    struct weft_grpc_service *s = c->service;
+    int err = weft_grpc_memory_session(&s->memory, &c->session, s->callbacks, s->option, c);
+    if (err) {
+        s->stats.no_room++;
+        return err;
+    }
     if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) != 0 ||
         nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) != 0)
         return UV_ENOMEM;

@@ -9,7 +9,7 @@
  *   (2) A peer that does not read is not read from; it is cut after request_timeout. Output of a connection
  *       that waits is at most one write of about 80 KiB, and what nghttp2 has queued.
  *   (3) At most max_connections at once; one more is closed at accept. An idle one costs under 1 KiB before its first
- *       byte and about 10 KiB with an open session.
+ *       byte and about 11 KiB with an open session; sessions together hold at most max_session_bytes.
  */
 #ifndef WEFT_CORE_GRPC_SERVER_H
 #define WEFT_CORE_GRPC_SERVER_H

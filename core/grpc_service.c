@@ -42,7 +42,9 @@ int weft_grpc_service_init(struct weft_grpc_service *s, const struct weft_grpc_h
     weft_buf_init(&s->plain, (size_t)limits->max_message_size);
     weft_buf_init(&s->text, TEXT_LIMIT);
 
-    int err = weft_grpc_connection_callbacks(&s->callbacks, &s->option);
+    int err = weft_grpc_memory_init(&s->memory, limits->max_session_bytes);
+    if (!err)
+        err = weft_grpc_connection_callbacks(&s->callbacks, &s->option);
     if (err)
         weft_grpc_service_release(s);
     return err;
@@ -51,6 +53,7 @@ int weft_grpc_service_init(struct weft_grpc_service *s, const struct weft_grpc_h
 void weft_grpc_service_release(struct weft_grpc_service *s)
 {
     weft_grpc_pool_release(&s->pool);
+    weft_grpc_memory_release(&s->memory);
     weft_gunzip_free(s->gunzip);
     weft_buf_release(&s->plain);
     weft_buf_release(&s->text);

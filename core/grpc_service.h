@@ -14,6 +14,7 @@
 #define WEFT_CORE_GRPC_SERVICE_H
 
 #include "core/buf.h"
+#include "core/grpc_memory.h"
 #include "core/grpc_pool.h"
 #include "core/grpc_status.h"
 #include "core/slice.h"
@@ -41,6 +42,7 @@ struct weft_grpc_answer {
 struct weft_grpc_limits {
     uint64_t max_message_size;       /* bytes of one message, compressed and decompressed */
     uint64_t max_inflight;           /* bytes of messages over all connections; 0: no limit of its own */
+    uint64_t max_session_bytes;      /* what HTTP/2 itself may hold over all connections; 0: no limit of its own */
     unsigned max_concurrent_streams; /* of a connection; 0: 256 */
     uint64_t request_timeout_ms;     /* a call must be whole, and its answer taken, within this; 0: 60 s */
     uint64_t handshake_timeout_ms;   /* preface, SETTINGS and their acknowledgement; 0: 10 s */
@@ -61,13 +63,14 @@ struct weft_grpc_handlers {
 };
 
 struct weft_grpc_stats {
-    uint64_t calls, refused, resets, floods, protocol_errors;
+    uint64_t calls, refused, resets, floods, protocol_errors, no_room; /* no_room: sessions and streams turned away */
 };
 
 struct weft_grpc_service {
     struct weft_grpc_handlers handlers;
     struct weft_grpc_limits limits;
     struct weft_grpc_pool pool;
+    struct weft_grpc_memory memory;      /* of the HTTP/2 sessions */
     struct weft_gunzip *gunzip;          /* made at the first compressed message */
     struct weft_buf plain;               /* where it is decompressed */
     struct weft_buf text;                /* header values of the answer in hand */

@@ -6,7 +6,7 @@
  * send the same again.
  *
  *   (1) A refusal is counted once: in weft_otlp_refuse or by the sink.
- *   (2) Messages of all connections together hold at most the instance's budget.
+ *   (2) Messages of all connections together hold at most the instance's budget; HTTP/2 itself half of that.
  *
  * Runs on the instance's loop.
  */
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MAX = 4096 };
+enum { ANSWER_MAX = 4096, LEAST_SESSIONS = 1 << 20 };
 
 struct weft_otlp_grpc {
     struct weft_otlp *receiver;
@@ -107,6 +107,7 @@ static struct weft_grpc_server_options server_options(struct weft_otlp_grpc *g)
     const struct weft_otlp_grpc_options *o = &g->receiver->grpc_options;
     const unsigned n_loops = g->receiver->base.n_loops ? g->receiver->base.n_loops : 1;
     const uint64_t max_message = (uint64_t)o->max_recv_msg_size_mib << 20;
+    const uint64_t budget = weft_otlp_body_budget(g->receiver, max_message);
 
     g->tls = (struct weft_tls_files){ o->tls.cert_file, o->tls.key_file, o->tls.client_ca_file };
     return (struct weft_grpc_server_options){
@@ -115,7 +116,8 @@ static struct weft_grpc_server_options server_options(struct weft_otlp_grpc *g)
         .max_connections = ((unsigned)o->max_connections + n_loops - 1) / n_loops,
         .limits = {
             .max_message_size = max_message,
-            .max_inflight = weft_otlp_body_budget(g->receiver, max_message),
+            .max_inflight = budget,
+            .max_session_bytes = budget ? budget / 2 + LEAST_SESSIONS : 0,
             .max_concurrent_streams = (unsigned)o->max_concurrent_streams,
             .max_idle_ms = o->max_connection_idle_ms,
             .max_age_ms = o->max_connection_age_ms,

@@ -500,6 +500,74 @@ static void who_does_not_speak_http2_is_told(void **state)
     }
 }
 
+/* What HTTP/2 holds is bounded: first no further connection gets a session, then no further stream is opened. */
+static void sessions_and_streams_are_turned_away_when_memory_is_short(void **state)
+{
+    struct fixture *f = open_fixture();
+    struct weft_slice body = message(f, "hello");
+    struct weft_grpc_connection late;
+    (void)state;
+
+    assert_string_equal(call(f, (struct grpc_request){ .body = body })->grpc_status, "0");
+    f->service.memory.limit = f->service.memory.used;
+    weft_grpc_connection_init(&late, &f->service, 1000);
+    weft_grpc_connection_input(&late, WEFT_SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 1000);
+    assert_int_equal(late.state, WEFT_GRPC_DONE);
+    weft_grpc_connection_release(&late);
+
+    const struct grpc_reply *r = call(f, (struct grpc_request){ .body = body });
+    assert_int_equal(r->reset_code, NGHTTP2_REFUSED_STREAM);
+    f->service.memory.limit = UINT64_MAX;
+    assert_string_equal(call(f, (struct grpc_request){ .body = body })->grpc_status, "0");
+    assert_int_equal(f->service.stats.no_room, 2);
+    close_fixture(f);
+}
+
+/* Sessions share the buffer that frames are packed into; replies that are asked for frame by frame, in turns, stay apart. */
+static void sessions_do_not_mix_their_frames(void **state)
+{
+    struct fixture *f = open_fixture();
+    static struct weft_grpc_connection connections[2];
+    static struct grpc_caller callers[2];
+    struct weft_buf out;
+    int32_t ids[2][50];
+    bool more = true;
+    (void)state;
+
+    f->next = (struct weft_grpc_answer){ .body = WEFT_SLICE("the very same answer for everybody") };
+    weft_buf_init(&out, 1 << 20);
+    struct weft_slice body = message(f, "hello");
+    for (size_t i = 0; i < 2; i++) {
+        const uint8_t *data;
+        weft_grpc_connection_init(&connections[i], &f->service, 1000);
+        grpc_caller_open(&callers[i], &connections[i], 1000);
+        for (size_t k = 0; k < 50; k++)
+            ids[i][k] = grpc_caller_call(&callers[i], &(struct grpc_request){ .body = body });
+        for (ssize_t n; (n = nghttp2_session_mem_send(callers[i].session, &data)) > 0;)
+            weft_grpc_connection_input(&connections[i], weft_slice_of(data, (size_t)n), 1000);
+    }
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < 2; i++) {
+            weft_buf_reset(&out);
+            weft_grpc_connection_output(&connections[i], &out, 1);
+            assert_true(nghttp2_session_mem_recv(callers[i].session, out.data, out.len) == (ssize_t)out.len);
+            more = more || out.len > 0;
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t k = 0; k < 50; k++) {
+            const struct grpc_reply *r = grpc_caller_reply(&callers[i], ids[i][k]);
+            if (strcmp(r->grpc_status, "0") != 0 || r->body_len != 5 + 34 || memcmp(r->body + 5, "the very", 8) != 0)
+                fail_msg("session %zu, call %zu: status %s, %zu bytes", i, k, r->grpc_status, r->body_len);
+        }
+        grpc_caller_close(&callers[i]);
+        weft_grpc_connection_release(&connections[i]);
+    }
+    weft_buf_release(&out);
+    close_fixture(f);
+}
+
 /* ---- floods ---- */
 
 static const char HELLO[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\0\4\1\0\0\0\0";
@@ -556,6 +624,37 @@ static void floods_end_the_connection(void **state)
         f = open_fixture();
         if (!floods(f, cases[i].frame, cases[i].len, cases[i].within, cases[i].streams))
             fail_msg("%s: never ended", cases[i].what);
+        close_fixture(f);
+    }
+}
+
+static void frames_for_streams_that_the_client_ended_end_the_connection(void **state)
+{
+    static const uint8_t get[] = { 0, 0, 6, 1, 5, 0, 0, 0, 5, 0x82, 0x86, 0x84, 1, 1, 'x' };
+    static const uint8_t again[] = { 0, 0, 6, 1, 5, 0, 0, 0, 5, 0x82, 0x86, 0x84, 1, 1, 'x' };
+    static const uint8_t lower[] = { 0, 0, 6, 1, 5, 0, 0, 0, 3, 0x82, 0x86, 0x84, 1, 1, 'x' };
+    static const uint8_t early[] = { 0, 0, 6, 1, 4, 0, 0, 0, 5, 0x83, 0x86, 0x85, 1, 1, 'x' }; /* POST /index.html: 415 at once */
+    static const uint8_t late_trailers[] = { 0, 0, 0, 1, 5, 0, 0, 0, 5 };
+    const struct {
+        const char *what;
+        struct weft_slice first, second;
+        bool ends;
+    } cases[] = {
+        { "the same stream again", weft_slice_of(get, sizeof get), weft_slice_of(again, sizeof again), true },
+        { "a lower one that never was", weft_slice_of(get, sizeof get), weft_slice_of(lower, sizeof lower), true },
+        { "trailers for one that we refused", weft_slice_of(early, sizeof early),
+          weft_slice_of(late_trailers, sizeof late_trailers), false },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture *f = open_fixture();
+        f->peer.mute = true;
+        grpc_caller_raw(&f->peer, weft_slice_of(HELLO, sizeof HELLO - 1));
+        grpc_caller_raw(&f->peer, cases[i].first);
+        grpc_caller_raw(&f->peer, cases[i].second);
+        if ((f->connection.state == WEFT_GRPC_DONE) != cases[i].ends)
+            fail_msg("%s: state %d", cases[i].what, f->connection.state);
         close_fixture(f);
     }
 }
@@ -728,7 +827,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_clients_own_deadline_cuts_earlier),
         cmocka_unit_test(silence_ends_a_connection_at_each_stage),
         cmocka_unit_test(who_does_not_speak_http2_is_told),
+        cmocka_unit_test(sessions_and_streams_are_turned_away_when_memory_is_short),
+        cmocka_unit_test(sessions_do_not_mix_their_frames),
         cmocka_unit_test(floods_end_the_connection),
+        cmocka_unit_test(frames_for_streams_that_the_client_ended_end_the_connection),
         cmocka_unit_test(a_header_block_without_end_is_cut),
         cmocka_unit_test(pings_between_calls_are_no_flood),
         cmocka_unit_test(draining_takes_what_was_under_way_and_then_is_done),
