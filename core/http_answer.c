@@ -45,70 +45,82 @@ void weft_http_answer_reset(struct weft_http_answer *a, size_t limit)
     a->header_bytes = 0;
 }
 
-static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+void weft_http_answer_body(struct weft_http_answer *a, struct weft_slice bytes)
 {
-    struct weft_http_answer *a = ctx;
-    size_t len = size * n, room = a->limit - a->body.len;
-    size_t take = len < room ? len : room;
+    size_t room = a->limit - a->body.len, take = bytes.len < room ? bytes.len : room;
 
-    weft_buf_append(&a->body, data, take);
-    if (take < len || a->body.err)
+    weft_buf_append(&a->body, bytes.data, take);
+    if (take < bytes.len || a->body.err)
         a->body_cut = true;
-    return len;
 }
 
-static bool is_space(char c)
+static bool is_space(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static void keep(struct weft_http_answer *a, size_t which, const char *value, size_t len)
+static void keep(struct weft_http_answer *a, size_t which, struct weft_slice value)
 {
-    while (len > 0 && is_space(*value)) {
-        value++;
-        len--;
-    }
-    while (len > 0 && is_space(value[len - 1]))
-        len--;
     size_t at = a->texts.len;
-    if (!weft_buf_reserve(&a->texts, len + 1))
+
+    while (value.len > 0 && is_space(*value.data))
+        value = weft_slice_of(value.data + 1, value.len - 1);
+    while (value.len > 0 && is_space(value.data[value.len - 1]))
+        value.len--;
+    if (!weft_buf_reserve(&a->texts, value.len + 1))
         return; /* as if it had not been there */
-    weft_buf_append(&a->texts, value, len);
+    weft_buf_append(&a->texts, value.data, value.len);
     weft_buf_append_byte(&a->texts, 0);
     a->at[which] = (uint32_t)at + 1;
 }
 
-/* "HTTP/1.1 200 OK", "HTTP/2 200 " */
-static void read_status(struct weft_http_answer *a, const char *line, size_t len)
+void weft_http_answer_status(struct weft_http_answer *a, unsigned status)
 {
-    const char *space = memchr(line, ' ', len);
-    size_t digits = 0;
-
     forget_head(a);
-    if (!space)
-        return;
-    for (const char *p = space + 1; p < line + len && *p >= '0' && *p <= '9' && digits < 3; p++, digits++)
-        a->status = a->status * 10 + (unsigned)(*p - '0');
+    a->status = status;
+}
+
+bool weft_http_answer_header(struct weft_http_answer *a, struct weft_slice name, struct weft_slice value)
+{
+    a->header_bytes += name.len + value.len;
+    for (size_t i = 0; i < WEFT_HTTP_KNOWN_HEADERS; i++)
+        if (name.len == strlen(known[i]) && strncasecmp((const char *)name.data, known[i], name.len) == 0)
+            keep(a, i, value);
+    return a->header_bytes <= HEADERS_MAX;
+}
+
+/* ---- libcurl's callbacks ---- */
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+    weft_http_answer_body(ctx, weft_slice_of(data, size * n));
+    return size * n;
+}
+
+/* "HTTP/1.1 200 OK", "HTTP/2 200 " */
+static unsigned read_status(const char *line, size_t len)
+{
+    const char *space = memchr(line, ' ', len), *p = space;
+    unsigned status = 0;
+
+    for (size_t digits = 0; p && ++p < line + len && *p >= '0' && *p <= '9' && digits < 3; digits++)
+        status = status * 10 + (unsigned)(*p - '0');
+    return status;
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 {
     struct weft_http_answer *a = ctx;
     size_t len = size * n;
+    const char *colon = memchr(line, ':', len);
 
-    a->header_bytes += len;
-    if (a->header_bytes > HEADERS_MAX)
-        return 0;
     if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
-        read_status(a, line, len);
+        weft_http_answer_status(a, read_status(line, len));
         return len;
     }
-    for (size_t i = 0; i < WEFT_HTTP_KNOWN_HEADERS; i++) {
-        size_t name = strlen(known[i]);
-        if (len > name && line[name] == ':' && strncasecmp(line, known[i], name) == 0)
-            keep(a, i, line + name + 1, len - name - 1);
-    }
-    return len;
+    if (!colon)
+        return len;
+    size_t name = (size_t)(colon - line);
+    return weft_http_answer_header(a, weft_slice_of(line, name), weft_slice_of(colon + 1, len - name - 1)) ? len : 0;
 }
 
 void weft_http_answer_attach(struct weft_http_answer *a, CURL *easy)

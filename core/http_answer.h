@@ -26,6 +26,12 @@ void weft_http_answer_release(struct weft_http_answer *a);
 /* Forgets the last answer; keeps the memory. */
 void weft_http_answer_reset(struct weft_http_answer *a, size_t limit);
 
+/* What arrives, in order: a status begins a head, headers and trailers follow, body bytes come in between. False from
+ * a header: there are too many of them, the server is to be cut. */
+void weft_http_answer_status(struct weft_http_answer *a, unsigned status);
+bool weft_http_answer_header(struct weft_http_answer *a, struct weft_slice name, struct weft_slice value);
+void weft_http_answer_body(struct weft_http_answer *a, struct weft_slice bytes);
+
 /* Makes an easy handle write its answers here, for good. */
 void weft_http_answer_attach(struct weft_http_answer *a, CURL *easy);
 

@@ -3,7 +3,8 @@
  *
  * A call owns an easy handle and its buffers, and both go back to the free list when it is done: a steady state
  * allocates nothing beyond what libcurl does itself. A small body made of several slices is put together first, because
- * libcurl sends a small contiguous body in one system call with its head; a larger one is read slice by slice.
+ * libcurl sends a small contiguous body in one system call with its head; a larger one is read slice by slice. HTTP/2
+ * without TLS goes another way: h2_client.c.
  *
  * FREE -> RUNNING (weft_http_call) -> FREE (finish). Running calls are in `running`, the rest in `free`.
  */
@@ -11,6 +12,7 @@
 
 #include "core/curl_loop.h"
 #include "core/err.h"
+#include "core/h2_client.h"
 #include "core/http_answer.h"
 
 #include <stdlib.h>
@@ -41,6 +43,8 @@ struct weft_http_client {
     struct weft_curl_loop curl;
     struct call *running, *free;
     struct curl_slist *connect_to; /* with server_name_override */
+    struct weft_h2_client *h2;     /* for http:// when HTTP/2 is wanted; made by its first call */
+    unsigned parts;                /* libcurl's side and h2: what is not closed yet */
     bool closed;
 };
 
@@ -200,12 +204,6 @@ static int set_url(struct call *call)
         curl_easy_setopt(call->easy, CURLOPT_PROXY, "");
     else
         curl_easy_setopt(call->easy, CURLOPT_PROXY, NULL);
-    long version = !c->options.http2                       ? CURL_HTTP_VERSION_1_1
-                   : strncasecmp(url, "https:", 6) == 0 ? CURL_HTTP_VERSION_2TLS
-                                                           : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-    curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, version);
-    /* libcurl 7.88 breaks a prior-knowledge connection when it uses it again (curl issue 10634). */
-    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE ? 1L : 0L);
     if (c->options.server_name_override)
         return override_host(c, call->easy, url);
     return curl_easy_setopt(call->easy, CURLOPT_URL, url) == CURLE_OK ? 0 : UV_ENOMEM;
@@ -240,6 +238,7 @@ static void set_constants(struct call *call)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, o->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, o->http2 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, call);
@@ -314,10 +313,25 @@ static int call_prepare(struct call *call)
     return err ? err : set_method(call);
 }
 
+static void on_closed(void *ctx);
+
+static int h2_call(struct weft_http_client *c, const struct weft_http_call *what)
+{
+    if (!c->h2) {
+        int err = weft_h2_open(&c->h2, c->curl.loop, c->options.user_agent, c, on_closed);
+        if (err)
+            return err;
+        c->parts++;
+    }
+    return weft_h2_call(c->h2, what);
+}
+
 int weft_http_call(struct weft_http_client *c, const struct weft_http_call *what)
 {
     if (c->closed)
         return UV_ECANCELED;
+    if (c->options.http2 && strncasecmp(what->url, "http://", 7) == 0)
+        return h2_call(c, what);
     int err = weft_curl_loop_start(&c->curl);
     if (err)
         return err;
@@ -392,6 +406,8 @@ static void on_closed(void *ctx)
 {
     struct weft_http_client *c = ctx;
 
+    if (--c->parts > 0)
+        return;
     curl_slist_free_all(c->connect_to);
     free(c);
 }
@@ -417,6 +433,7 @@ int weft_http_client_open(struct weft_http_client **ret_client, uv_loop_t *loop,
         free(c);
         return err;
     }
+    c->parts = 1;
     *ret_client = c;
     return 0;
 }
@@ -430,6 +447,8 @@ void weft_http_client_close(struct weft_http_client *c)
         finish(c->running, UV_ECANCELED, "the client was closed");
     weft_curl_loop_close(&c->curl);
     free_calls(c);
+    if (c->h2)
+        weft_h2_close(c->h2);
 }
 
 /* ---- by its spelling ---- */

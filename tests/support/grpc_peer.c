@@ -3,6 +3,7 @@
 #include "tests/support/grpc_peer.h"
 
 #include <nghttp2/nghttp2.h>
+#include <signal.h>
 #include <stdlib.h>
 
 struct grpc_peer_conn {
@@ -138,7 +139,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct grpc_peer_conn *c = ctx;
     struct stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 
-    if (!s || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    bool head = frame->hd.type == NGHTTP2_HEADERS;
+    if (frame->hd.type == NGHTTP2_DATA && frame->hd.length > c->peer->largest_frame)
+        c->peer->largest_frame = frame->hd.length;
+    if (!s || (c->peer->answer_early ? !head : !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)))
         return 0;
     weft_buf_append_byte(&s->head, 0);
     const struct grpc_peer_request request = { (const char *)s->head.data, weft_buf_slice(&s->body),
@@ -151,6 +155,13 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         c->cut = true;
         break;
     case GRPC_HANG:
+        break;
+    case GRPC_REFUSE:
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+        break;
+    case GRPC_GOAWAY:
+        answer(session, frame->hd.stream_id, s);
+        nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR, NULL, 0);
         break;
     }
     return 0;
@@ -230,7 +241,11 @@ static nghttp2_session *session_new(struct grpc_peer_conn *c)
 {
     nghttp2_session_callbacks *cb;
     nghttp2_session *session;
-    const nghttp2_settings_entry settings[] = { { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100 } };
+    const nghttp2_settings_entry settings[] = {
+        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100 },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20 },
+        { NGHTTP2_SETTINGS_MAX_FRAME_SIZE, c->peer->max_frame },
+    };
 
     if (nghttp2_session_callbacks_new(&cb))
         abort();
@@ -240,8 +255,10 @@ static nghttp2_session *session_new(struct grpc_peer_conn *c)
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     if (nghttp2_session_server_new(&session, cb, c) ||
-        nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, 1))
+        nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, c->peer->max_frame ? 3 : 1))
         abort();
+    if (c->peer->max_frame)
+        (void)nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, 16 << 20);
     nghttp2_session_callbacks_del(cb);
     return session;
 }
@@ -266,6 +283,7 @@ static void on_connection(uv_stream_t *listener, int status)
 
 int grpc_peer_open(struct grpc_peer *p, uv_loop_t *loop)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
     struct sockaddr_in address;
     int len = sizeof address;
     int err = uv_tcp_init(loop, &p->listener);

@@ -8,7 +8,8 @@
 
 #include <uv.h>
 
-enum grpc_peer_act { GRPC_ANSWER, GRPC_CUT, GRPC_HANG };
+/* GRPC_REFUSE resets the stream as not processed; GRPC_GOAWAY answers it and takes no more on this connection. */
+enum grpc_peer_act { GRPC_ANSWER, GRPC_CUT, GRPC_HANG, GRPC_REFUSE, GRPC_GOAWAY };
 
 struct grpc_peer_request {
     const char *head;         /* "name: value\n" lines, pseudo headers too */
@@ -31,6 +32,9 @@ struct grpc_peer {
     uv_tcp_t listener;
     int port;
     unsigned n_requests, n_connections;
+    uint32_t max_frame;       /* offered to clients that connect from now on; 0: the default */
+    bool answer_early;        /* answer the head, without waiting for the body */
+    size_t largest_frame;     /* of DATA that came in */
     struct grpc_peer_conn *conns;
     void *ctx;
     enum grpc_peer_act (*on_request)(void *ctx, const struct grpc_peer_request *request,

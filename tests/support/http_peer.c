@@ -2,6 +2,7 @@
 /* http_peer.c: see http_peer.h. */
 #include "tests/support/http_peer.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -148,6 +149,7 @@ static void on_connection(uv_stream_t *listener, int status)
 
 int http_peer_open(struct http_peer *p, uv_loop_t *loop)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
     struct sockaddr_in address;
     int len = sizeof address;
     int err = uv_tcp_init(loop, &p->listener);

@@ -310,11 +310,12 @@ static void busy_grpc_back_ends_are_tried_again(void **state)
     struct fixture *f = *state;
     static const struct answer answers[] = {
         { GRPC_ANSWER, "14", NULL, "draining", NULL, NO_BODY },
+        { GRPC_CUT, "0", NULL, NULL, NULL, NO_BODY }, /* a kept connection that dies is replaced once by itself */
         { GRPC_CUT, "0", NULL, NULL, NULL, NO_BODY },
         { GRPC_ANSWER, "3", NULL, "bad%20span", NULL, NO_BODY },
     };
 
-    script(f, answers, 3);
+    script(f, answers, 4);
     start(f);
     batch_of(f, 1);
     send_batch(f);
