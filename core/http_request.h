@@ -70,7 +70,8 @@ struct weft_http_server {
     int port;
     bool quiesced, closing;
     uint64_t due_ms;             /* when the timer fires; UINT64_MAX: not running */
-    uint64_t backoff_ms;         /* see schedule() in http_server.c */
+    uint64_t backoff_ms;         /* see pause_for() in http_server.c */
+    unsigned vain_turns;
     bool progress;               /* a callback has run since the last look */
     struct weft_http_queue lines[WEFT_HTTP_LINES];
     struct weft_http_body *free_bodies;

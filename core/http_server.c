@@ -34,6 +34,7 @@ enum {
     TLS_FILE_MAX = 1 << 20,
     TIMER_SLACK_MS = 1,
     BACKOFF_MAX_MS = 64,
+    VAIN_TURNS_MAX = 8,           /* without a callback, before pauses begin */
 };
 static const uint64_t IDLE_DEFAULT_MS = 60000, REQUEST_DEFAULT_MS = 30000;
 
@@ -195,11 +196,12 @@ static void on_timer(uv_timer_t *timer);
 static void on_again(uv_idle_t *again);
 
 /* When libmicrohttpd wants to go on although nothing has happened. That is right while requests wait in its buffers, and it
- * shows: callbacks run. It is not when a TLS handshake waits for its peer, of which libmicrohttpd 0.9.75 says the same:
- * then the pauses grow, since word from the peer comes through the descriptor anyway. */
+ * shows: callbacks run, if not in each turn. It is not when a TLS handshake waits for its peer, of which libmicrohttpd 0.9.75
+ * says the same: then the pauses grow, since word from the peer comes through the descriptor anyway. */
 static uint64_t pause_for(struct weft_http_server *s)
 {
-    if (s->progress) {
+    s->vain_turns = s->progress ? 0 : s->vain_turns + 1;
+    if (s->vain_turns < VAIN_TURNS_MAX) {
         s->backoff_ms = 0;
         (void)uv_idle_start(&s->again, on_again);
         return UINT64_MAX;
