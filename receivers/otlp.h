@@ -27,7 +27,6 @@ struct weft_otlp_grpc_options {
     uint64_t max_connection_idle_ms; /* keepalive.server_parameters.*; 0: for ever */
     uint64_t max_connection_age_ms, max_connection_age_grace_ms;
     uint64_t keepalive_time_ms, keepalive_timeout_ms;
-    uint64_t min_ping_interval_ms;   /* keepalive.enforcement_policy.min_time */
     int64_t max_connections;
     struct weft_otlp_tls tls;
 };

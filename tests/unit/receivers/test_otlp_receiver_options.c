@@ -102,7 +102,6 @@ static void what_the_collector_spells_is_understood(void **state)
     assert_int_equal(g->max_connection_age_grace_ms, 13000);
     assert_int_equal(g->keepalive_time_ms, 30000);
     assert_int_equal(g->keepalive_timeout_ms, 5000);
-    assert_int_equal(g->min_ping_interval_ms, 10000);
     assert_string_equal(g->tls.client_ca_file, "/ca");
     assert_string_equal(h->endpoint, ":4318");
     assert_int_equal(h->max_request_body_size, 1048576);
