@@ -34,9 +34,10 @@ struct weft_loop {
     struct weft_receiver **receivers;
     struct weft_receiver *failed;
     size_t n_receivers;
-    bool joined, closed;         /* main's: the thread is gone or never was; the uv loop is closed */
+    bool closed;                 /* the uv loop is closed */
 
     uv_mutex_t lock;             /* guards the rest */
+    bool joined;                 /* the thread is gone, or never was */
     uv_cond_t answered;
     struct call *calls, **last_call;
     bool accepts_calls;
@@ -128,9 +129,12 @@ struct weft_arena *weft_loop_scratch(struct weft_loop *l)
     return &l->scratch;
 }
 
-uint64_t weft_loop_age_ms(const struct weft_loop *l, uint64_t now_mono_ms)
+uint64_t weft_loop_age_ms(struct weft_loop *l, uint64_t now_mono_ms)
 {
-    return l->joined ? 0 : weft_beat_age_ms(&l->beat, now_mono_ms);
+    uv_mutex_lock(&l->lock); /* the uv loop is asked, and whoever joins closes it */
+    uint64_t age = l->joined ? 0 : weft_beat_age_ms(&l->beat, now_mono_ms);
+    uv_mutex_unlock(&l->lock);
+    return age;
 }
 
 /* ---- on the thread ---- */
@@ -214,10 +218,17 @@ static int stop_here(void *data)
 
 /* ---- on main ---- */
 
+static void set_joined(struct weft_loop *l, bool joined)
+{
+    uv_mutex_lock(&l->lock);
+    l->joined = joined;
+    uv_mutex_unlock(&l->lock);
+}
+
 static void join(struct weft_loop *l)
 {
     (void)uv_thread_join(&l->thread);
-    l->joined = true;
+    set_joined(l, true);
     int err = uv_loop_close(&l->uv);
     assert(err == 0);
     l->closed = err == 0;
@@ -248,7 +259,7 @@ int weft_loop_start(struct weft_loop *l, struct weft_receiver *const *receivers,
     int err = uv_thread_create(&l->thread, run, l);
     if (err)
         return err;
-    l->joined = false;
+    set_joined(l, false);
     err = await_start(l);
     if (err) {
         join(l);

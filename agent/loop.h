@@ -44,7 +44,7 @@ void weft_loop_quiesce(struct weft_loop *l);
 void weft_loop_stop(struct weft_loop *l);
 
 /* Milliseconds for which the loop's current turn has been running; 0 when it waits for events or does not run. Any
- * thread, but not beside stop. */
-uint64_t weft_loop_age_ms(const struct weft_loop *l, uint64_t now_mono_ms);
+ * thread, also while another one stops the loop. */
+uint64_t weft_loop_age_ms(struct weft_loop *l, uint64_t now_mono_ms);
 
 #endif

@@ -232,6 +232,42 @@ static void a_turn_that_hangs_shows_in_the_age_and_a_sleeping_loop_has_none(void
     uv_mutex_destroy(&gate.lock);
 }
 
+struct asker {
+    struct weft_loop *loop;
+    atomic_bool enough;
+};
+
+static void *ask_for_the_age(void *data)
+{
+    struct asker *a = data;
+
+    while (!a->enough)
+        (void)weft_loop_age_ms(a->loop, weft_clock_mono_ms());
+    return NULL;
+}
+
+/* A liveness probe comes when it likes, also while the loop is being closed. */
+static void the_age_may_be_asked_for_while_the_loop_is_stopped(void **state)
+{
+    enum { ROUNDS = 200 };
+    (void)state;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        struct asker a = { .loop = open_loop() };
+        struct fake f = fake_on(a.loop, 0);
+        struct weft_receiver *one[] = { &f.base };
+        pthread_t thread;
+
+        assert_int_equal(weft_loop_start(a.loop, one, 1, NULL), 0);
+        assert_int_equal(pthread_create(&thread, NULL, ask_for_the_age, &a), 0);
+        weft_loop_stop(a.loop);
+        a.enough = true;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(weft_loop_age_ms(a.loop, weft_clock_mono_ms()), 0);
+        weft_loop_free(a.loop);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +276,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_loop_that_never_ran_can_be_freed),
         cmocka_unit_test(calls_of_many_threads_are_all_answered_even_when_the_loop_stops),
         cmocka_unit_test(a_turn_that_hangs_shows_in_the_age_and_a_sleeping_loop_has_none),
+        cmocka_unit_test(the_age_may_be_asked_for_while_the_loop_is_stopped),
     };
 
     if (argc > 1)
