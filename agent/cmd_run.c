@@ -2,8 +2,8 @@
 /* cmd_run.c: weft run: the daemon. Signals, reload, the admin server, and the exit code.
  *
  * The main thread runs one loop with signals, the admin server and extensions. Stopping a runtime waits for back ends, so it
- * is done on a helper thread while the loop goes on: health and metrics answer during the drain, and a second signal is
- * heard.
+ * has a thread of its own while the loop goes on: health and metrics answer during the drain, and further signals are
+ * heard. A SIGHUP during the drain changes what will be started, a SIGTERM that anything will.
  *
  * STARTING -> RUNNING (start) <-> RELOADING (on_hangup, after_stop)
  *                     RUNNING, RELOADING -> STOPPING (on_terminate) -> loop ends (after_stop)
@@ -16,6 +16,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -25,11 +26,10 @@ enum state { STARTING, RUNNING, RELOADING, STOPPING };
 struct run {
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;
-    uv_async_t stopped;               /* the helper thread is done */
-    uv_thread_t helper;
+    uv_async_t stopped;               /* the stopper is done */
+    uv_thread_t stopper;
     enum state state;
-    bool terminate_asked;             /* while reloading */
-    int stop_result;                  /* of the helper */
+    int stop_result;                  /* the stopper's */
     int exit_code;
     struct weft_config_args args;
     const char *log_format, *log_level;
@@ -37,7 +37,7 @@ struct run {
     struct weft_config *config, *next; /* next: what a reload changes to */
     struct weft_runtime *runtime;
     struct weft_admin *admin;
-    const char *admin_endpoint;       /* in config's arena */
+    char *admin_endpoint;             /* where it listens; ours */
     struct weft_admin_view view;
 };
 
@@ -111,35 +111,34 @@ static struct weft_config *load(const struct run *r)
 /* ---- the admin server ---- */
 static int open_admin(struct run *r, const char *endpoint)
 {
-    const char *what = "cannot listen";
+    const char *what = "out of memory";
+    char *copy = strdup(endpoint);
 
-    int err = weft_admin_open(&r->admin, &r->loop, endpoint, &r->view, &what);
+    int err = copy ? weft_admin_open(&r->admin, &r->loop, endpoint, &r->view, &what) : UV_ENOMEM;
     if (err) {
+        free(copy);
         weft_log(&r->log, WEFT_LOG_ERROR, "agent", "the admin server: %s on %s: %s (service.telemetry.endpoint)", what, endpoint,
                  weft_err_text(err));
         return err;
     }
-    r->admin_endpoint = endpoint;
+    free(r->admin_endpoint);
+    r->admin_endpoint = copy;
     weft_log(&r->log, WEFT_LOG_INFO, "agent", "the admin server answers on port %d of %s", weft_admin_port(r->admin), endpoint);
     return 0;
 }
 
-/* After a reload: moves the admin server when its endpoint changed; stays where it is when that fails. */
+/* After a reload: moves the admin server when its endpoint changed; when that fails it stays where it is, and the next reload
+ * tries again. */
 static void move_admin(struct run *r, const char *endpoint)
 {
     struct weft_admin *before = r->admin;
 
-    if (strcmp(endpoint, r->admin_endpoint) == 0) {
-        r->admin_endpoint = endpoint; /* the same text, in the configuration that stays */
+    if (strcmp(endpoint, r->admin_endpoint) == 0)
         return;
-    }
-    r->admin = NULL;
-    if (open_admin(r, endpoint)) {
-        r->admin = before;
-        r->admin_endpoint = endpoint;
-        return;
-    }
-    weft_admin_close(before);
+    if (open_admin(r, endpoint) == 0)
+        weft_admin_close(before);
+    else
+        weft_log(&r->log, WEFT_LOG_WARN, "agent", "the admin server stays on %s", r->admin_endpoint);
 }
 
 /* ---- runtimes ---- */
@@ -176,7 +175,7 @@ static void drop_runtime(struct run *r)
     r->runtime = NULL;
 }
 
-static void stop_on_helper(void *arg)
+static void run_stopper(void *arg)
 {
     struct run *r = arg;
     uint64_t deadline = weft_clock_mono_ms() + r->config->service.shutdown_timeout;
@@ -189,7 +188,7 @@ static void stop_on_helper(void *arg)
 static void begin_stop(struct run *r, enum state state)
 {
     r->state = state;
-    if (uv_thread_create(&r->helper, stop_on_helper, r) == 0)
+    if (uv_thread_create(&r->stopper, run_stopper, r) == 0)
         return;
     r->state = STOPPING;
     weft_log(&r->log, WEFT_LOG_ERROR, "agent", "cannot start a thread; stopping without waiting");
@@ -212,7 +211,8 @@ static void on_terminate(uv_signal_t *handle, int number)
         begin_stop(r, STOPPING);
         break;
     case RELOADING:
-        r->terminate_asked = true;
+        weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: stopping instead of reloading, once what is left is sent", name);
+        r->state = STOPPING;
         break;
     case STOPPING:
         weft_log(&r->log, WEFT_LOG_WARN, "agent", "%s again: stopping at once, what is left is lost", name);
@@ -225,7 +225,7 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct run *r = handle->data;
     (void)number;
 
-    if (r->state != RUNNING)
+    if (r->state != RUNNING && r->state != RELOADING)
         return;
     struct weft_config *next = load(r);
     if (!next) {
@@ -234,35 +234,45 @@ static void on_hangup(uv_signal_t *handle, int number)
         weft_log(&r->log, WEFT_LOG_ERROR, "config", "SIGHUP: the configuration is not valid; running on with the one before");
         return;
     }
-    weft_log(&r->log, WEFT_LOG_INFO, "config", "SIGHUP: the configuration is valid; draining the pipelines to start it");
+    weft_config_free(r->next);
     r->next = next;
+    if (r->state == RELOADING) {
+        weft_log(&r->log, WEFT_LOG_INFO, "config", "SIGHUP again: this configuration will be started instead");
+        return;
+    }
+    weft_log(&r->log, WEFT_LOG_INFO, "config",
+             "SIGHUP: the configuration is valid; taking no new work until what waits is sent (at most %.0f s), then starting it",
+             (double)r->config->service.shutdown_timeout / 1000);
     begin_stop(r, RELOADING);
 }
 
-/* The old pipelines are gone; start the new ones, or the old ones again when that fails. */
-static void finish_reload(struct run *r)
+/* What was to be started cannot: back to what ran before. */
+static void go_back(struct run *r)
 {
-    drop_runtime(r);
-    int err = start_runtime(r, r->next);
-    if (!err) {
-        move_admin(r, r->next->service.telemetry_endpoint);
-        weft_config_free(r->config);
-        r->config = r->next;
-    } else {
-        weft_config_free(r->next);
-        weft_log(&r->log, WEFT_LOG_ERROR, "config", "the new configuration cannot start; going back to the one before");
-        err = start_runtime(r, r->config);
-        r->view.process.reloads_failed++;
-        r->view.process.last_reload_ok = false;
-        if (err) {
-            r->exit_code = WEFT_EXIT_START;
-            uv_stop(&r->loop);
-            return;
-        }
-        r->next = NULL;
+    weft_log(&r->log, WEFT_LOG_ERROR, "config", "the new configuration cannot start; going back to the one before");
+    weft_config_free(r->next);
+    r->next = NULL;
+    r->view.process.reloads_failed++;
+    r->view.process.last_reload_ok = false;
+    if (start_runtime(r, r->config) == 0) {
         r->state = RUNNING;
         return;
     }
+    r->exit_code = WEFT_EXIT_START;
+    uv_stop(&r->loop);
+}
+
+/* The old pipelines have stopped. */
+static void finish_reload(struct run *r)
+{
+    drop_runtime(r);
+    if (start_runtime(r, r->next)) {
+        go_back(r);
+        return;
+    }
+    move_admin(r, r->next->service.telemetry_endpoint);
+    weft_config_free(r->config);
+    r->config = r->next;
     r->next = NULL;
     r->view.process.reloads_ok++;
     r->view.process.last_reload_ok = true;
@@ -273,15 +283,13 @@ static void after_stop(uv_async_t *handle)
 {
     struct run *r = handle->data;
 
-    uv_thread_join(&r->helper);
+    uv_thread_join(&r->stopper);
     if (r->state == STOPPING) {
         r->exit_code = r->stop_result ? WEFT_EXIT_DEADLINE : WEFT_EXIT_OK;
         uv_stop(&r->loop);
         return;
     }
     finish_reload(r);
-    if (r->terminate_asked && r->state == RUNNING)
-        begin_stop(r, STOPPING);
 }
 
 /* ---- start and end ---- */
@@ -352,6 +360,8 @@ static int run_daemon(struct run *r)
     }
     end(r);
     weft_config_free(r->config);
+    weft_config_free(r->next);
+    free(r->admin_endpoint);
     return r->exit_code;
 }
 

@@ -197,7 +197,7 @@ static int join_lane(struct weft_runtime *rt, struct weft_rt_exporter *e)
 
     if (err == WEFT_ERR_TIMEOUT)
         weft_log(&rt->log, WEFT_LOG_ERROR, e->component->id,
-                 "the shutdown deadline passed with %llu items (%llu bytes) not sent; they are dropped",
+                 "service.shutdown_timeout has passed with %llu items (%llu bytes) not sent; they are dropped",
                  (unsigned long long)left.items, (unsigned long long)left.bytes);
     return err == WEFT_ERR_TIMEOUT ? err : 0;
 }
