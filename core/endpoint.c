@@ -7,6 +7,8 @@
  */
 #include "core/endpoint.h"
 
+#include "core/resolver.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -62,19 +64,6 @@ static int split(const char *text, struct parts *ret_parts)
     return 0;
 }
 
-/* getaddrinfo numbers its failures in its own way; libuv has a code for each. */
-static int resolver_code(int code)
-{
-    switch (code) {
-    case EAI_AGAIN:  return UV_EAI_AGAIN;
-    case EAI_FAIL:   return UV_EAI_FAIL;
-    case EAI_FAMILY: return UV_EAI_FAMILY;
-    case EAI_MEMORY: return UV_EAI_MEMORY;
-    case EAI_SYSTEM: return errno ? -errno : UV_EAI_FAIL;
-    default:         return UV_EAI_NONAME;
-    }
-}
-
 static const struct addrinfo *prefer_ipv4(const struct addrinfo *list)
 {
     for (const struct addrinfo *a = list; a; a = a->ai_next)
@@ -112,7 +101,7 @@ int weft_endpoint_parse(const char *text, struct sockaddr_storage *ret_address, 
     }
     int code = getaddrinfo(p.host, p.port, &hints, &list);
     if (code != 0)
-        return resolver_code(code);
+        return weft_resolver_err(code);
     const struct addrinfo *chosen = prefer_ipv4(list);
     memset(ret_address, 0, sizeof *ret_address);
     memcpy(ret_address, chosen->ai_addr, chosen->ai_addrlen);

@@ -32,7 +32,8 @@ static void handle_gone(struct weft_h2_connection *n)
 
     if (--n->handles > 0 || n->stage != WEFT_H2_DEAD)
         return;
-    uv_freeaddrinfo(n->addresses);
+    if (n->addresses)
+        freeaddrinfo(n->addresses);
     weft_buf_release(&n->out);
     free(n);
     weft_h2_handle_gone(c);
@@ -77,8 +78,9 @@ void weft_h2_connection_fail(struct weft_h2_connection *n, int err, const char *
     n->stage = WEFT_H2_DEAD;
     n->handles++; /* keeps it until we are through */
     unlink_connection(n);
-    if (n->asking)
-        (void)uv_cancel((uv_req_t *)&n->resolve);
+    if (n->resolver)
+        weft_resolver_cancel(n->resolver);
+    n->resolver = NULL;
     socket_close(n);
     for (struct weft_h2_call *call = n->client->calls, *next; call; call = next) {
         next = call->next;
@@ -120,13 +122,14 @@ static uint64_t body_left(const struct weft_h2_call *call)
 static ssize_t on_produce(nghttp2_session *session, int32_t stream, uint8_t *to, size_t room, uint32_t *flags,
                           nghttp2_data_source *source, void *ctx)
 {
-    struct weft_h2_call *call = source->ptr;
-    uint64_t left = body_left(call);
-    (void)session;
-    (void)stream;
+    struct weft_h2_call *call = call_of(session, stream);
+    (void)source;
     (void)to;
     (void)ctx;
 
+    if (!call) /* cancelled, and its RST_STREAM is on the way */
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    uint64_t left = body_left(call);
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (left <= room)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -137,10 +140,11 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
                         nghttp2_data_source *source, void *ctx)
 {
     struct weft_h2_connection *n = ctx;
-    struct weft_h2_call *call = source->ptr;
-    (void)session;
-    (void)frame;
+    struct weft_h2_call *call = call_of(session, frame->hd.stream_id);
+    (void)source;
 
+    if (!call) /* cancelled while its frame waited for room: its body is not ours any more */
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (n->out.len - n->out_at > OUT_MAX - FRAME_HEAD)
         return NGHTTP2_ERR_WOULDBLOCK;
     if (!weft_buf_reserve(&n->out, FRAME_HEAD + len))
@@ -368,7 +372,7 @@ static void receive(struct weft_h2_connection *n)
 /* ---- streams ---- */
 void weft_h2_connection_submit(struct weft_h2_connection *n, struct weft_h2_call *call)
 {
-    const nghttp2_data_provider body = { .source.ptr = call, .read_callback = on_produce };
+    const nghttp2_data_provider body = { .read_callback = on_produce };
 
     call->connection = n;
     if (n->stage != WEFT_H2_READY)
@@ -377,9 +381,16 @@ void weft_h2_connection_submit(struct weft_h2_connection *n, struct weft_h2_call
                                           call->what.n_body > 0 ? &body : NULL, call);
     if (call->stream >= 0)
         return;
+    const bool used_up = call->stream == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE;
     call->stream = 0;
     call->connection = NULL;
-    weft_h2_call_end(call, UV_ENOMEM, "cannot open a stream");
+    if (!used_up) {
+        weft_h2_call_end(call, UV_ENOMEM, "cannot open a stream");
+        return;
+    }
+    (void)nghttp2_submit_goaway(n->session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
+    n->stage = WEFT_H2_DRAINING;
+    weft_h2_call_again(call, UV_ECONNRESET, "the connection has no streams left");
 }
 
 void weft_h2_connection_cancel(struct weft_h2_connection *n, struct weft_h2_call *call)
@@ -470,6 +481,8 @@ static int socket_open(struct weft_h2_connection *n, const struct addrinfo *addr
     }
     n->socket = s;
     n->handles++;
+    if (address->ai_next) /* about 3 s, then the next one has its turn */
+        (void)setsockopt(s->fd, IPPROTO_TCP, TCP_SYNCNT, &(int){ 1 }, sizeof(int));
     if (connect(s->fd, address->ai_addr, address->ai_addrlen) && errno != EINPROGRESS)
         return -errno;
     return watch(n, UV_WRITABLE);
@@ -497,19 +510,16 @@ static void use_addresses(struct weft_h2_connection *n, struct addrinfo *address
     connect_next(n, UV_EAI_NODATA);
 }
 
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
+static void on_resolved(void *ctx, int err, struct addrinfo *addresses)
 {
-    struct weft_h2_connection *n = request->data;
+    struct weft_h2_connection *n = ctx;
     struct weft_h2_client *c = n->client;
 
-    n->asking = false;
-    if (n->stage == WEFT_H2_DEAD)
-        uv_freeaddrinfo(addresses);
-    else if (status)
-        weft_h2_connection_fail(n, status, weft_err_text(status));
+    n->resolver = NULL;
+    if (err)
+        weft_h2_connection_fail(n, err, weft_err_text(err));
     else
         use_addresses(n, addresses);
-    handle_gone(n);
     weft_h2_deliver(c);
 }
 
@@ -535,10 +545,11 @@ static int split(const char *authority, char host[WEFT_H2_AUTHORITY_MAX], char p
     return 0;
 }
 
-/* An address by its numbers needs nobody to ask; a name is asked for on libuv's pool, which nothing else here uses. */
+/* An address by its numbers needs nobody to ask. */
 static int resolve(struct weft_h2_connection *n)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV }, *found;
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+    struct addrinfo *found;
     char host[WEFT_H2_AUTHORITY_MAX], port[8];
     int err = split(n->authority, host, port);
 
@@ -548,12 +559,7 @@ static int resolve(struct weft_h2_connection *n)
         use_addresses(n, found);
         return 0;
     }
-    hints.ai_flags = AI_NUMERICSERV;
-    n->resolve.data = n;
-    err = uv_getaddrinfo(n->client->loop, &n->resolve, on_resolved, host, port, &hints);
-    n->asking = err == 0;
-    n->handles += n->asking;
-    return err;
+    return weft_resolver_ask(&n->resolver, n->client->loop, host, port, n, on_resolved);
 }
 
 void weft_h2_connection_begin(struct weft_h2_connection *n)

@@ -10,6 +10,7 @@
 
 #include "core/h2_client.h"
 #include "core/http_answer.h"
+#include "core/resolver.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -46,8 +47,7 @@ struct weft_h2_connection {
     struct weft_h2_connection *next;
     enum weft_h2_stage stage;
     char authority[WEFT_H2_AUTHORITY_MAX];
-    uv_getaddrinfo_t resolve;
-    bool asking;                            /* the resolver is at work */
+    struct weft_resolver *resolver;         /* at work; NULL: not */
     struct addrinfo *addresses, *address;   /* all; the one in use */
     struct weft_h2_socket *socket;          /* NULL: none right now */
     nghttp2_session *session;
@@ -55,7 +55,7 @@ struct weft_h2_connection {
     size_t out_at;
     bool answered_once;                     /* a stream of it got an answer: it is a kept one now */
     uint64_t last_read_ms;
-    unsigned handles;                       /* libuv's, and the resolver */
+    unsigned handles;                       /* libuv's */
 };
 
 struct weft_h2_client {

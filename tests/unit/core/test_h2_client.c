@@ -357,6 +357,160 @@ static void closing_ends_every_call_once(void **state)
     }
 }
 
+/* A server that offers endless windows and then reads nothing before it is told to; it keeps what it got. */
+struct deaf_peer {
+    uv_tcp_t listener, tcp;
+    uv_write_t write;
+    struct weft_buf in;
+    size_t at;               /* of the next frame in `in` */
+    size_t data_bytes;       /* in DATA frames of stream 1 */
+    bool reset;              /* stream 1 was reset */
+    int port;
+};
+
+static void deaf_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+{
+    struct deaf_peer *p = handle->data;
+    uint8_t *room = weft_buf_reserve(&p->in, hint);
+
+    assert_non_null(room);
+    *buf = uv_buf_init((char *)room, (unsigned)hint);
+}
+
+static void deaf_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    enum { PREFACE = 24, HEAD = 9, DATA = 0, RST_STREAM = 3 };
+    struct deaf_peer *p = stream->data;
+    (void)buf;
+
+    assert_true(n >= 0);
+    p->in.len += (size_t)n;
+    p->at = p->at ? p->at : PREFACE;
+    while (p->in.len >= p->at + HEAD) {
+        const uint8_t *h = p->in.data + p->at;
+        size_t len = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
+        if (p->in.len < p->at + HEAD + len)
+            break;
+        if (h[3] == DATA) {
+            assert_false(p->reset);
+            for (size_t i = 0; i < len; i += 997)
+                assert_int_equal(h[HEAD + i], 'x');
+            p->data_bytes += len;
+        }
+        p->reset = p->reset || h[3] == RST_STREAM;
+        p->at += HEAD + len;
+    }
+    if (p->reset)
+        uv_stop(stream->loop);
+}
+
+static void deaf_connection(uv_stream_t *listener, int status)
+{
+    /* SETTINGS with an initial window of 2^30; WINDOW_UPDATE of the connection by 2^30. */
+    static const char hello[] = "\0\0\6\4\0\0\0\0\0\0\4\x40\0\0\0" "\0\0\4\x08\0\0\0\0\0\x40\0\0\0";
+    struct deaf_peer *p = listener->data;
+    uv_buf_t out = uv_buf_init((char *)(uintptr_t)hello, sizeof hello - 1);
+
+    assert_int_equal(status, 0);
+    assert_int_equal(uv_tcp_init(listener->loop, &p->tcp), 0);
+    p->tcp.data = p;
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)&p->tcp), 0);
+    assert_int_equal(uv_write(&p->write, (uv_stream_t *)&p->tcp, &out, 1, NULL), 0);
+}
+
+static void deaf_open(struct deaf_peer *p, uv_loop_t *loop)
+{
+    struct sockaddr_in address;
+    int len = sizeof address;
+
+    weft_buf_init(&p->in, 64u << 20);
+    assert_int_equal(uv_tcp_init(loop, &p->listener), 0);
+    p->listener.data = p;
+    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &address), 0);
+    assert_int_equal(uv_tcp_bind(&p->listener, (const struct sockaddr *)&address, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&p->listener, 4, deaf_connection), 0);
+    assert_int_equal(uv_tcp_getsockname(&p->listener, (struct sockaddr *)&address, &len), 0);
+    p->port = ntohs(address.sin_port);
+}
+
+/* While the socket is full this fills what waits to be written, so that a frame of the first call stands behind it. */
+static void another_call(uv_timer_t *timer)
+{
+    struct fixture *f = timer->data;
+    const struct weft_http_call call = call_of(f, NULL, 0);
+
+    assert_int_equal(weft_http_call(f->client, &call), 0);
+}
+
+static void nothing_of_a_body_is_sent_after_its_call_has_timed_out(void **state)
+{
+    struct fixture *f = *state;
+    enum { SIZE = 32 << 20 };
+    struct deaf_peer peer = { .port = 0 };
+    uint8_t *bytes = malloc(SIZE);
+    struct weft_slice body = weft_slice_of(bytes, SIZE);
+    uv_timer_t later;
+
+    assert_non_null(bytes);
+    memset(bytes, 'x', SIZE);
+    deaf_open(&peer, &f->loop);
+    (void)snprintf(f->url, sizeof f->url, "http://127.0.0.1:%d/pkg.Service/Export", peer.port);
+    struct weft_http_call call = call_of(f, &body, 1);
+    call.timeout_ms = 200;
+    assert_int_equal(uv_timer_init(&f->loop, &later), 0);
+    later.data = f;
+    assert_int_equal(uv_timer_start(&later, another_call, 100, 0), 0);
+    assert_int_equal(weft_http_call(f->client, &call), 0);
+    run(f, 1);
+    assert_int_equal(f->result.err, UV_ETIMEDOUT);
+    free(bytes); /* the sanitizer sees who still reads it */
+    assert_int_equal(uv_read_start((uv_stream_t *)&peer.tcp, deaf_alloc, deaf_read), 0);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_true(peer.reset);
+    assert_true(peer.data_bytes > 0 && peer.data_bytes < SIZE);
+    uv_close((uv_handle_t *)&later, NULL);
+    uv_close((uv_handle_t *)&peer.tcp, NULL);
+    uv_close((uv_handle_t *)&peer.listener, NULL);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+    weft_buf_release(&peer.in);
+}
+
+static void a_name_is_resolved(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_slice body = WEFT_SLICE("body");
+
+    (void)snprintf(f->url, sizeof f->url, "http://localhost:%d/pkg.Service/Export", f->peer.port);
+    for (unsigned i = 0; i < 3; i++) {
+        one(f, &body, 1);
+        assert_int_equal(f->result.err, 0);
+    }
+    assert_int_equal(f->peer.n_connections, 1);
+}
+
+static void a_name_that_is_none_has_a_code(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)snprintf(f->url, sizeof f->url, "http://a..b:4317/pkg.Service/Export");
+    one(f, NULL, 0);
+    assert_true(f->result.err <= UV_EAI_ADDRFAMILY && f->result.err >= UV_EAI_PROTOCOL);
+}
+
+static void closing_while_a_name_is_asked_for_ends_the_call(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)snprintf(f->url, sizeof f->url, "http://localhost:%d/pkg.Service/Export", f->peer.port);
+    const struct weft_http_call call = call_of(f, NULL, 0);
+    assert_int_equal(weft_http_call(f->client, &call), 0);
+    weft_http_client_close(f->client);
+    f->client = NULL;
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->result.err, UV_ECANCELED);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +525,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(silence_times_out_and_gives_the_connection_up, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_have_a_code, setup, teardown),
         cmocka_unit_test_setup_teardown(a_server_of_another_protocol_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_of_a_body_is_sent_after_its_call_has_timed_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_is_resolved, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_that_is_none_has_a_code, setup, teardown),
+        cmocka_unit_test_setup_teardown(closing_while_a_name_is_asked_for_ends_the_call, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_ends_every_call_once, setup, teardown),
     };
     if (argc > 1)
