@@ -219,6 +219,38 @@ static void hex_is_read_in_any_case_and_written_in_lower(void **state)
     assert_false(weft_hex_read(WEFT_SLICE("0af7651916cd43dd8448eb211c80319@"), id, 16));
 }
 
+/* A whole id, half of one, and what is left over behind blocks of eight bytes. */
+static void every_byte_that_is_no_hex_digit_is_refused_wherever_it_stands(void **state)
+{
+    static const size_t sizes[] = { 1, 7, 8, 15, 16 };
+    uint8_t id[16];
+    char text[33];
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const size_t n = sizes[s], len = 2 * n;
+        for (size_t at = 0; at < len; at++) {
+            for (int c = 0; c < 256; c++) {
+                const char *digits = "0123456789abcdefABCDEF", *found = c ? strchr(digits, c) : NULL;
+                memset(text, '7', len);
+                text[at] = (char)c;
+                bool good = weft_hex_read(weft_slice_of(text, len), id, n);
+                if (good != (found != NULL))
+                    fail_msg("byte %d at %zu of %zu: %s", c, at, len, good ? "taken" : "refused");
+                if (!found)
+                    continue;
+                const int value = (int)(found - digits) - (found - digits > 15 ? 6 : 0);
+                const int whole = id[at / 2], digit = at % 2 ? whole & 15 : whole >> 4, other = at % 2 ? whole >> 4 : whole & 15;
+                if (digit != value || other != 7)
+                    fail_msg("digit %c at %zu of %zu: 0x%02x", c, at, len, (unsigned)whole);
+                weft_hex_write(weft_slice_of(id, n), text);
+                assert_int_equal(strlen(text), len);
+                assert_int_equal(text[at], digits[value]);
+            }
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +261,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_full_buffer_is_an_error_that_sticks),
         cmocka_unit_test(an_attribute_reads_back_as_it_was_built),
         cmocka_unit_test(hex_is_read_in_any_case_and_written_in_lower),
+        cmocka_unit_test(every_byte_that_is_no_hex_digit_is_refused_wherever_it_stands),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
