@@ -57,7 +57,29 @@ int weft_any_read(struct weft_slice message, struct weft_any *ret_value)
     return result;
 }
 
-int weft_attribute_read(struct weft_slice message, struct weft_attribute *ret_attribute)
+/* A KeyValue as everybody writes it: a key of less than 128 bytes, then a value that is one short text and nothing else.
+ * False: it is not of that shape, and *ret_attribute is as it was. */
+static inline bool read_usual(struct weft_slice message, struct weft_attribute *ret_attribute)
+{
+    const uint8_t *key = message.data;
+
+    if (message.len < 6 || message.len > 127 || key[0] != WEFT_KEY(WEFT_KEYVALUE_KEY, WEFT_LENGTH) ||
+        key[1] > message.len - 6)
+        return false;
+
+    const size_t key_len = key[1], left = message.len - 6 - key_len; /* what the text takes */
+    const uint8_t *value = key + 2 + key_len;
+    if (value[0] != WEFT_KEY(WEFT_KEYVALUE_VALUE, WEFT_LENGTH) || value[1] != left + 2 ||
+        value[2] != WEFT_KEY(WEFT_VALUE_STRING, WEFT_LENGTH) || value[3] != left)
+        return false;
+    *ret_attribute = (struct weft_attribute){ .key = weft_slice_of(key + 2, key_len) };
+    ret_attribute->value.kind = WEFT_ANY_STRING;
+    ret_attribute->value.bytes = weft_slice_of(value + 4, left);
+    return true;
+}
+
+/* Any KeyValue: fields in any order and number, as protobuf allows. */
+static __attribute__((noinline)) int read_unusual(struct weft_slice message, struct weft_attribute *ret_attribute)
 {
     struct weft_attribute attribute = { 0 };
     struct weft_slice bytes;
@@ -79,10 +101,27 @@ int weft_attribute_read(struct weft_slice message, struct weft_attribute *ret_at
     return result;
 }
 
+int weft_attribute_read(struct weft_slice message, struct weft_attribute *ret_attribute)
+{
+    return read_usual(message, ret_attribute) ? 0 : read_unusual(message, ret_attribute);
+}
+
+/* The next attribute of less than 128 bytes, when it stands right here: no other fields before it. */
+static inline bool next_here(struct weft_attributes *it, struct weft_slice *ret_message)
+{
+    const uint8_t *at = it->rest.data;
+
+    if (it->rest.len < 2 || at[0] != WEFT_KEY(it->number, WEFT_LENGTH) || at[1] > 127 || at[1] > it->rest.len - 2)
+        return false;
+    *ret_message = weft_slice_of(at + 2, at[1]);
+    it->rest = weft_slice_of(at + 2 + at[1], it->rest.len - 2 - at[1]);
+    return true;
+}
+
 int weft_attributes_next(struct weft_attributes *it, struct weft_attribute *ret_attribute)
 {
     struct weft_slice message;
-    int result = weft_wire_next_bytes(&it->rest, it->number, &message);
+    int result = next_here(it, &message) ? 1 : weft_wire_next_bytes(&it->rest, it->number, &message);
 
     if (result <= 0)
         return result;
