@@ -46,52 +46,70 @@ static const uint8_t *put_special(struct weft_es_out *o, const uint8_t *at, cons
     return at + (len ? len : 1);
 }
 
-/* True when one of eight bytes may be special: a control, a quote, a backslash or not ASCII. May be wrong about bytes
- * behind such a one. */
-static inline bool any_special(uint64_t x)
+#ifdef __SSE2__
+/* Copies 16 bytes; a bit is set for each that does not stand for itself. */
+static inline unsigned copy16(uint8_t *to, const uint8_t *from)
 {
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
-
-    return ((x | ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops) != 0;
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_loadu_si128((const __m128i *)(const void *)from));
+    return weft_json_stops16(from);
 }
 
-/* Copies text that stands for itself; most does. False: it does not, and nothing has been written. The last bytes are
- * copied together with some before them, so that there is no loop over single ones. */
+/* Fewer than 16 bytes, put together from halves that overlap. */
+static inline unsigned copy_short(uint8_t *to, const uint8_t *from, size_t len)
+{
+    uint8_t block[16];
+    uint64_t head = 0x2020202020202020u, tail = head; /* blanks where there is nothing: a zero would be a control */
+
+    if (len >= 8) {
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + len - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + len - 8, &tail, 8);
+    } else if (len >= 4) {
+        memcpy(&head, from, 4);
+        memcpy(&tail, from + len - 4, 4);
+        memcpy(to, &head, 4);
+        memcpy(to + len - 4, &tail, 4);
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            head = head << 8 | from[i];
+            to[i] = from[i];
+        }
+    }
+    memcpy(block, &head, 8);
+    memcpy(block + 8, &tail, 8);
+    return weft_json_stops16(block);
+}
+
+/* Copies text that stands for itself; most does. False: it does not, and what was written behind o->at means nothing. The
+ * last bytes are copied together with some before them, so that there is no loop over single ones. */
 static inline bool put_plain(struct weft_es_out *o, struct weft_slice text)
 {
-    const uint8_t *at = text.data, *end = at + text.len;
+    const uint8_t *at = text.data, *last = at + text.len - 16;
     uint8_t *to = o->at;
-    uint64_t x, y;
+    unsigned stops;
 
-    if (text.len >= 8) {
-        for (; end - at > 8; at += 8, to += 8) {
-            memcpy(&x, at, 8);
-            if (any_special(x))
-                return false;
-            memcpy(to, &x, 8);
-        }
-        memcpy(&y, end - 8, 8);
-        if (any_special(y))
-            return false;
-        memcpy(o->at + text.len - 8, &y, 8);
+    if (text.len < 16) {
+        stops = copy_short(to, at, text.len);
     } else {
-        uint32_t head = 0, tail = 0;
-        size_t half = text.len >= 4 ? 4 : 0;
-        memcpy(&head, at, half);
-        for (size_t i = half; i < text.len; i++)
-            tail = tail << 8 | at[i];
-        /* blanks where there is nothing, since a zero would be a control */
-        x = half ? head : 0x20202020u;
-        y = (uint64_t)tail | 0x2020202020202020u << (8 * (text.len - half));
-        if (any_special(x | (uint64_t)0x20202020u << 32) || any_special(y))
-            return false;
-        for (size_t i = 0; i < text.len; i++)
-            to[i] = at[i];
+        stops = copy16(to + text.len - 16, last);
+        for (; !stops && at < last; at += 16, to += 16)
+            stops = copy16(to, at);
     }
+    if (stops)
+        return false;
     o->at += text.len;
     return true;
 }
+#else
+static inline bool put_plain(struct weft_es_out *o, struct weft_slice text)
+{
+    if (weft_json_plain_end(text.data, text.data + text.len) != text.data + text.len)
+        return false;
+    weft_es_put(o, text);
+    return true;
+}
+#endif
 
 void weft_es_put_text(struct weft_es_out *o, struct weft_slice text)
 {
@@ -115,14 +133,13 @@ void weft_es_put_string(struct weft_es_out *o, struct weft_slice text)
 
 void weft_es_put_hex(struct weft_es_out *o, struct weft_slice id)
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t n = id.len < 16 ? id.len : 16;
+    enum { ID_MAX = 16 };
 
+    if (id.len > ID_MAX)
+        id.len = ID_MAX;
     weft_es_put_byte(o, '"');
-    for (size_t i = 0; i < n; i++) {
-        weft_es_put_byte(o, digits[id.data[i] >> 4]);
-        weft_es_put_byte(o, digits[id.data[i] & 15]);
-    }
+    weft_hex_write(id, (char *)o->at); /* its zero is overwritten */
+    o->at += 2 * id.len;
     weft_es_put_byte(o, '"');
 }
 
