@@ -34,7 +34,8 @@ struct call {
     struct weft_http_answer answer;
     struct weft_buf lines, flat;   /* our own header lines, NUL after each; a small body put together */
     struct curl_slist nodes[WEFT_HTTP_MAX_HEADERS + 1];
-    char *url;                     /* what the easy handle is set to now */
+    char *url;                     /* what the easy handle is set to now; NULL: nothing that can be relied on */
+    struct curl_slist *connect_to; /* where url really leads, with server_name_override */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -42,7 +43,6 @@ struct weft_http_client {
     struct weft_http_client_options options;
     struct weft_curl_loop curl;
     struct call *running, *free;
-    struct curl_slist *connect_to; /* with server_name_override */
     struct weft_h2_client *h2;     /* for http:// when HTTP/2 is wanted; made by its first call */
     unsigned parts;                /* libcurl's side and h2: what is not closed yet */
     bool closed;
@@ -157,29 +157,37 @@ static int set_headers(struct call *call)
     return 0;
 }
 
-/* Asks for `name` instead of the URL's host, while connecting to that host all the same. */
-static int override_host(struct weft_http_client *c, CURL *easy, const char *url)
+/* The connection that stands in for NAME:PORT. NULL: out of memory. */
+static struct curl_slist *detour(const char *name, const char *host, const char *port)
 {
+    struct curl_slist *list = NULL;
+    struct weft_buf line;
+
+    weft_buf_init(&line, 4096);
+    weft_buf_printf(&line, "%s:%s:%s:%s", name, port, host, port);
+    if (!line.err)
+        list = curl_slist_append(NULL, (const char *)line.data);
+    weft_buf_release(&line);
+    return list;
+}
+
+/* Asks for server_name_override instead of the URL's host, while connecting to that host all the same. */
+static int override_host(struct call *call, const char *url)
+{
+    const char *name = call->client->options.server_name_override;
     CURLU *u = curl_url();
     char *host = NULL, *port = NULL, *renamed = NULL;
     int err = UV_ENOMEM;
 
     if (!u || curl_url_set(u, CURLUPART_URL, url, 0) || curl_url_get(u, CURLUPART_HOST, &host, 0) ||
-        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ||
-        curl_url_set(u, CURLUPART_HOST, c->options.server_name_override, 0) ||
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) || curl_url_set(u, CURLUPART_HOST, name, 0) ||
         curl_url_get(u, CURLUPART_URL, &renamed, 0))
         goto out;
-    if (!c->connect_to) {
-        struct weft_buf line;
-        weft_buf_init(&line, 4096);
-        weft_buf_printf(&line, "%s:%s:%s:%s", c->options.server_name_override, port, host, port);
-        if (!line.err)
-            c->connect_to = curl_slist_append(NULL, (const char *)line.data);
-        weft_buf_release(&line);
-    }
-    if (c->connect_to && curl_easy_setopt(easy, CURLOPT_URL, renamed) == CURLE_OK)
+    curl_slist_free_all(call->connect_to);
+    call->connect_to = detour(name, host, port);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+    if (call->connect_to && curl_easy_setopt(call->easy, CURLOPT_URL, renamed) == CURLE_OK)
         err = 0;
-    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, c->connect_to);
 out:
     curl_free(host);
     curl_free(port);
@@ -190,23 +198,21 @@ out:
 
 static int set_url(struct call *call)
 {
-    struct weft_http_client *c = call->client;
     const char *url = call->what.url;
+    int err = 0;
 
     if (call->url && strcmp(call->url, url) == 0)
         return 0;
-    char *copy = strdup(url);
-    if (!copy)
-        return UV_ENOMEM;
     free(call->url);
-    call->url = copy;
-    if (weft_http_is_loopback(url))
-        curl_easy_setopt(call->easy, CURLOPT_PROXY, "");
-    else
-        curl_easy_setopt(call->easy, CURLOPT_PROXY, NULL);
-    if (c->options.server_name_override)
-        return override_host(c, call->easy, url);
-    return curl_easy_setopt(call->easy, CURLOPT_URL, url) == CURLE_OK ? 0 : UV_ENOMEM;
+    call->url = NULL;
+    curl_easy_setopt(call->easy, CURLOPT_PROXY, weft_http_is_loopback(url) ? "" : NULL);
+    if (call->client->options.server_name_override)
+        err = override_host(call, url);
+    else if (curl_easy_setopt(call->easy, CURLOPT_URL, url) != CURLE_OK)
+        err = UV_ENOMEM;
+    if (!err && !(call->url = strdup(url)))
+        err = UV_ENOMEM;
+    return err;
 }
 
 /* ---- calls ---- */
@@ -257,6 +263,7 @@ static void call_free(struct call *call)
     weft_http_answer_release(&call->answer);
     weft_buf_release(&call->lines);
     weft_buf_release(&call->flat);
+    curl_slist_free_all(call->connect_to);
     free(call->url);
     free(call);
 }
@@ -408,7 +415,6 @@ static void on_closed(void *ctx)
 
     if (--c->parts > 0)
         return;
-    curl_slist_free_all(c->connect_to);
     free(c);
 }
 

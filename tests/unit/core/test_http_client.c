@@ -336,9 +336,38 @@ static void loopback_is_told_by_spelling(void **state)
             fail_msg("%s", cases[i].url);
 }
 
+/* The name that is asked for is one; the servers behind it are several. */
+static void each_url_keeps_its_server_under_one_overriding_name(void **state)
+{
+    struct fixture *f = *state;
+    const struct weft_http_client_options options = { .max_connections = 4, .server_name_override = "es.test" };
+    static struct http_peer other; /* its handles close when the loop ends */
+    char first[64];
+
+    weft_http_client_close(f->client);
+    assert_int_equal(weft_http_client_open(&f->client, &f->loop, &options), 0);
+    assert_int_equal(http_peer_open(&other, &f->loop), 0);
+    other.ctx = f;
+    other.on_request = on_request;
+    (void)snprintf(first, sizeof first, "%s", f->url);
+    for (unsigned i = 0; i < 4; i++) {
+        if (i % 2 == 0)
+            (void)snprintf(f->url, sizeof f->url, "%s", first);
+        else
+            (void)snprintf(f->url, sizeof f->url, "http://127.0.0.1:%d/path", other.port);
+        one(f, NULL, 0);
+        if (f->result.err || f->result.status != 200 || !strstr(f->head, "Host: es.test"))
+            fail_msg("request %u: %s, status %u, %s", i, f->reason, f->result.status, f->head);
+    }
+    assert_int_equal(f->peer.n_requests, 2);
+    assert_int_equal(other.n_requests, 2);
+    http_peer_close(&other);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_url_keeps_its_server_under_one_overriding_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_body_arrives_whole_however_it_is_cut_into_slices, setup, teardown),
         cmocka_unit_test_setup_teardown(what_the_server_says_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_is_kept_up_to_its_limit, setup, teardown),
