@@ -183,6 +183,12 @@ static void count_taken(struct branch *b)
 
 /* ---- the commit ---- */
 
+/* The scratch is as empty at the next try: what is too much for it now will always be. */
+static int what_failed(int err, const struct weft_arena *scratch)
+{
+    return scratch->refused && (err == WEFT_ERR_LIMIT || err == UV_ENOMEM) ? WEFT_ERR_TOO_LARGE : err;
+}
+
 static int process(struct branch *b, const struct weft_record *record, struct weft_arena *scratch)
 {
     struct weft_pipeline *p = b->pipeline;
@@ -193,9 +199,10 @@ static int process(struct branch *b, const struct weft_record *record, struct we
     for (size_t i = 0; i < p->n_processors && b->kept; i++) {
         struct weft_processor *processor = p->processors[i];
         uint32_t before = b->record.n_items;
+        scratch->refused = false;
         int keep = processor->type->process(processor, &b->record, scratch);
         if (keep < 0)
-            return keep;
+            return what_failed(keep, scratch);
         b->kept = keep > 0 && b->record.n_items > 0;
         uint32_t after = b->kept ? b->record.n_items : 0;
         b->taken[i] = before > after ? before - after : 0;

@@ -65,8 +65,10 @@ void *weft_arena_alloc(struct weft_arena *a, size_t size)
 {
     const size_t align = alignof(max_align_t);
 
-    if (size > a->limit - a->used)
+    if (size > a->limit - a->used) {
+        a->refused = true;
         return NULL;
+    }
     size = (size + align - 1) & ~(align - 1);
     if (size > (size_t)(a->end - a->at) && grow(a, size) < 0)
         return NULL;

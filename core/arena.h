@@ -18,6 +18,7 @@ struct weft_arena {
     struct weft_arena_block *blocks; /* newest first; the oldest one survives a reset */
     uint8_t *at, *end;               /* free room in the newest block */
     size_t used, limit;              /* bytes handed out since the reset; the ceiling */
+    bool refused;                    /* something was over the limit; whoever wants to know makes it false before */
 };
 
 /* Makes an empty arena that will never hand out more than `limit` bytes. Allocates nothing yet. */

@@ -189,8 +189,8 @@ static void the_scratch_has_a_ceiling_and_is_reused(void **state)
     struct weft_sink *sink = weft_intake_sink(in, 0, &scratch);
     for (int i = 0; i < 100; i++)
         assert_int_equal(commit_bytes(sink, 900), 0);
-    assert_int_equal(commit_bytes(sink, 1100), WEFT_ERR_LIMIT);
-    assert_int_equal(stats_of(in).refused_items[WEFT_REFUSAL_MEMORY], 1);
+    assert_int_equal(commit_bytes(sink, 1100), WEFT_ERR_TOO_LARGE); /* to try again would be in vain */
+    assert_int_equal(stats_of(in).refused_items[WEFT_REFUSAL_TOO_LARGE], 1);
     weft_intake_close(in);
     weft_pipeline_close(p);
     weft_arena_release(&scratch);
