@@ -84,7 +84,7 @@ static const struct weft_option options[] = {
     WEFT_MSEC("poll_interval", struct filelog, poll_interval, .fallback = "200ms", .min = 10, .max = 3600000,
               .help = "how often files are looked at when the system does not tell of changes"),
     WEFT_MSEC("force_flush_period", struct filelog, force_flush_period, .fallback = "500ms", .min = 0, .max = 3600000,
-              .help = "how long a last line without newline waits before it is taken as it is"),
+              .help = "how long a last line without newline waits before it is taken as it is; 0: for ever"),
     WEFT_BYTES("max_log_size", struct filelog, max_log_size, .fallback = "1MiB", .min = 64, .max = 16u << 20,
                .help = "longest line; a longer one becomes several records"),
     WEFT_INT("max_concurrent_files", struct filelog, max_concurrent_files, .fallback = "1024", .min = 1, .max = 65536,
@@ -129,6 +129,15 @@ static void on_problem(void *data, const char *path, int err)
         return; /* gone between the glob and the open */
     weft_log(f->base.log, WEFT_LOG_WARN, f->base.id, "not following %s: %s%s", path,
              err == WEFT_ERR_LIMIT ? "max_concurrent_files reached" : weft_err_text(err), dropped ? " (and others)" : "");
+}
+
+static void tell_unreadable(struct filelog *f, const char *path, int err)
+{
+    unsigned dropped;
+
+    if (weft_log_gate_open(&f->gate, weft_clock_mono_ms(), &dropped))
+        weft_log(f->base.log, WEFT_LOG_WARN, f->base.id, "cannot read %s: %s; trying again%s", path, weft_err_text(err),
+                 dropped ? " (and others)" : "");
 }
 
 static void tell_counts(struct filelog *f, uint64_t now_ms)
@@ -298,7 +307,7 @@ static void on_idle(uv_idle_t *handle)
         pause_reading(f);
     } else if (err) {
         file->dirty = false; /* until the next poll finds a reason to try again */
-        on_problem(f, file->path, err);
+        tell_unreadable(f, file->path, err);
     }
 }
 

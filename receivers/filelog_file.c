@@ -48,6 +48,14 @@ void weft_filelog_file_close(struct weft_filelog_file *f)
     free(f);
 }
 
+/* Has the last line waited long enough for its newline? */
+static bool waited(const struct weft_filelog_file *f, uint64_t now_ms, uint64_t flush_ms)
+{
+    if (flush_ms == 0) /* for ever; nobody writes the end of it in a file that is gone */
+        return f->gone && now_ms - f->grown_ms >= WEFT_FILELOG_LINGER_MS;
+    return now_ms - f->grown_ms >= flush_ms;
+}
+
 bool weft_filelog_file_poll(struct weft_filelog_file *f, uint64_t now_ms, uint64_t flush_ms)
 {
     struct stat st;
@@ -63,7 +71,7 @@ bool weft_filelog_file_poll(struct weft_filelog_file *f, uint64_t now_ms, uint64
         f->grown_ms = now_ms;
         return true;
     }
-    if (size != f->position + f->pending || (f->pending > 0 && now_ms - f->grown_ms >= flush_ms))
+    if (size != f->position + f->pending || (f->pending > 0 && waited(f, now_ms, flush_ms)))
         f->dirty = true;
     return false;
 }
@@ -217,8 +225,8 @@ int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_read
         return (int)n;
 
     const bool full = (size_t)n == want;
-    const bool waited = f->pending == (uint64_t)n && now_ms - f->grown_ms >= r->flush_ms;
-    int err = settle_lines(f, r, sink, weft_slice_of(r->buf, (size_t)n), !full && waited, wall_ns, &taken);
+    const bool flush = !full && f->pending == (uint64_t)n && waited(f, now_ms, r->flush_ms);
+    int err = settle_lines(f, r, sink, weft_slice_of(r->buf, (size_t)n), flush, wall_ns, &taken);
     if (err)
         return err;
     if (taken > 0 || f->pending != (uint64_t)n)

@@ -18,6 +18,9 @@
 
 #include <sys/stat.h>
 
+/* A file that is gone is done with when it has not grown for so long. */
+enum { WEFT_FILELOG_LINGER_MS = 5000 };
+
 struct weft_filelog_file {
     struct weft_filelog_file *next;
     char *path;
@@ -37,7 +40,7 @@ int weft_filelog_file_open(const char *path, struct weft_filelog_file **ret_file
 void weft_filelog_file_close(struct weft_filelog_file *f); /* accepts NULL */
 
 /* Asks the file system how the file is; marks it dirty when there is something to do, starts over when it was cut. True
- * when it was cut. `flush_ms`: how long the last line waits for its newline. */
+ * when it was cut. `flush_ms`: how long the last line waits for its newline; 0: for ever. */
 bool weft_filelog_file_poll(struct weft_filelog_file *f, uint64_t now_ms, uint64_t flush_ms);
 
 /* What all files of a receiver share. */

@@ -10,8 +10,6 @@
 
 #include "receivers/filelog_file.h"
 
-enum { WEFT_FILELOG_LINGER_MS = 5000 };
-
 struct weft_filelog_set {
     const struct weft_strings *include, *exclude;
     bool include_name, include_path;      /* as attributes log.file.name, log.file.path */

@@ -129,7 +129,7 @@ static int pump(struct weft_filelog_file *f)
 {
     int err = 0;
 
-    (void)weft_filelog_file_poll(f, t.now, FLUSH_MS);
+    (void)weft_filelog_file_poll(f, t.now, t.reader.flush_ms);
     for (unsigned i = 0; f->dirty && !err; i++) {
         assert_true(i < 10000);
         err = weft_filelog_file_step(f, &t.reader, &t.sink.base, t.now, 1);
@@ -157,6 +157,28 @@ static void whole_lines_are_committed_and_the_last_one_waits_for_its_newline(voi
     assert_int_equal(pump(f), 0);
     assert_bodies("one\ntwo\nthree\nfour\n");
     assert_int_equal(f->position, 10 + 11);
+    weft_filelog_file_close(f);
+}
+
+static void without_a_period_a_last_line_waits_for_its_newline_until_the_file_is_gone(void **state)
+{
+    (void)state;
+    t.reader.flush_ms = 0;
+    append(t.path, "begun");
+    struct weft_filelog_file *f = open_path(t.path);
+    assert_int_equal(pump(f), 0);
+    t.now += 3600000;
+    assert_int_equal(pump(f), 0);
+    assert_bodies("");
+    append(t.path, " and ended\nlast");
+    assert_int_equal(pump(f), 0);
+    assert_bodies("begun and ended\n");
+    assert_int_equal(unlink(t.path), 0);
+    assert_int_equal(pump(f), 0);
+    assert_bodies("begun and ended\n");
+    t.now += WEFT_FILELOG_LINGER_MS;
+    assert_int_equal(pump(f), 0);
+    assert_bodies("begun and ended\nlast\n");
     weft_filelog_file_close(f);
 }
 
@@ -503,6 +525,7 @@ int main(int argc, char **argv)
 #define IN_DIRECTORY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         IN_DIRECTORY(whole_lines_are_committed_and_the_last_one_waits_for_its_newline),
+        IN_DIRECTORY(without_a_period_a_last_line_waits_for_its_newline_until_the_file_is_gone),
         IN_DIRECTORY(a_last_line_is_taken_as_it_is_after_a_while),
         IN_DIRECTORY(a_refused_commit_is_repeated_with_the_same_lines),
         IN_DIRECTORY(a_record_that_is_too_large_is_made_of_fewer_lines),
