@@ -35,7 +35,7 @@ struct weft_node *weft_node_merge(struct weft_arena *arena, const struct weft_no
 /* Keys with "::" in them (receivers::otlp::endpoint) become nested maps, as the Collector has it. NULL: no room. */
 struct weft_node *weft_node_unfold(struct weft_arena *arena, const struct weft_node *n);
 
-/* The tree as YAML text. Values of keys that sound like secrets are written as [REDACTED] unless `secrets`. */
+/* The tree as YAML text. Values of keys that sound like secrets, and of headers, are written as [REDACTED] unless `secrets`. */
 void weft_yaml_print(const struct weft_node *root, bool secrets, struct weft_buf *out);
 
 #endif

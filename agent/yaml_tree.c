@@ -155,7 +155,7 @@ static void print_text(const char *text, struct weft_buf *out)
 
 static bool is_secret(const char *key)
 {
-    static const char *const words[] = { "password", "secret", "token", "api_key", "apikey", "authorization", "cookie",
+    static const char *const words[] = { "password", "secret", "token", "api_key", "api-key", "apikey", "authorization", "cookie",
                                          "credential", "private_key" };
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -164,9 +164,18 @@ static bool is_secret(const char *key)
     return false;
 }
 
-static void print_node(const struct weft_node *n, unsigned indent, bool secrets, struct weft_buf *out);
+/* What of a tree is written out as it is. */
+enum show { SHOW_ALL, HIDE_SECRETS, HIDE_VALUES };
 
-static void print_children(const struct weft_node *n, unsigned indent, bool secrets, struct weft_buf *out)
+/* Headers carry keys of back ends under names that nobody can list. */
+static enum show show_below(enum show show, const struct weft_node *n)
+{
+    return show == HIDE_SECRETS && n->key && strcmp(n->key, "headers") == 0 ? HIDE_VALUES : show;
+}
+
+static void print_node(const struct weft_node *n, unsigned indent, enum show show, struct weft_buf *out);
+
+static void print_children(const struct weft_node *n, unsigned indent, enum show show, struct weft_buf *out)
 {
     for (const struct weft_node *c = n->child; c; c = c->next) {
         weft_buf_printf(out, "%*s", (int)indent, "");
@@ -176,14 +185,15 @@ static void print_children(const struct weft_node *n, unsigned indent, bool secr
         } else {
             weft_buf_append_byte(out, '-');
         }
-        if (n->kind == WEFT_NODE_MAP && !secrets && is_secret(c->key) && c->kind != WEFT_NODE_NULL)
+        bool secret = show == HIDE_VALUES || (show == HIDE_SECRETS && n->kind == WEFT_NODE_MAP && is_secret(c->key));
+        if (secret && c->kind != WEFT_NODE_NULL)
             weft_buf_append_str(out, " \"[REDACTED]\"\n");
         else
-            print_node(c, indent + 2, secrets, out);
+            print_node(c, indent + 2, show_below(show, c), out);
     }
 }
 
-static void print_node(const struct weft_node *n, unsigned indent, bool secrets, struct weft_buf *out)
+static void print_node(const struct weft_node *n, unsigned indent, enum show show, struct weft_buf *out)
 {
     switch (n->kind) {
     case WEFT_NODE_NULL:
@@ -197,14 +207,16 @@ static void print_node(const struct weft_node *n, unsigned indent, bool secrets,
     case WEFT_NODE_LIST:
     case WEFT_NODE_MAP:
         weft_buf_append_str(out, n->child ? "\n" : n->kind == WEFT_NODE_MAP ? " {}\n" : " []\n");
-        print_children(n, indent, secrets, out);
+        print_children(n, indent, show, out);
     }
 }
 
 void weft_yaml_print(const struct weft_node *root, bool secrets, struct weft_buf *out)
 {
+    enum show show = secrets ? SHOW_ALL : HIDE_SECRETS;
+
     if (root->kind == WEFT_NODE_MAP || root->kind == WEFT_NODE_LIST)
-        print_children(root, 0, secrets, out);
+        print_children(root, 0, show, out);
     else
-        print_node(root, 0, secrets, out);
+        print_node(root, 0, show, out);
 }

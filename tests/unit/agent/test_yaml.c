@@ -276,12 +276,13 @@ static void secrets_are_not_printed(void **state)
     (void)state;
 
     set_up(&f);
-    assert_int_equal(parse(&f, "a: {password: x1, api_key: x2, token_file: /f, headers: {Authorization: x3}, user: u}\n", &root), 0);
+    assert_int_equal(parse(&f, "a: {password: x1, api_key: x2, token_file: /f, headers: {Authorization: x3, x-team: x4}, dd-api-key: x5, user: u}\n", &root), 0);
     weft_buf_init(&text, 4096);
     weft_yaml_print(root, false, &text);
     weft_buf_append_byte(&text, '\0');
     assert_string_equal((const char *)text.data, "a:\n  password: \"[REDACTED]\"\n  api_key: \"[REDACTED]\"\n  token_file: /f\n"
-                                                 "  headers:\n    Authorization: \"[REDACTED]\"\n  user: u\n");
+                                                 "  headers:\n    Authorization: \"[REDACTED]\"\n    x-team: \"[REDACTED]\"\n"
+                                                 "  dd-api-key: \"[REDACTED]\"\n  user: u\n");
     weft_buf_release(&text);
     weft_arena_release(&f.arena);
 }
