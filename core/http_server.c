@@ -88,7 +88,6 @@ static struct weft_http_connection *longest_waiting(const struct weft_http_serve
     return fresh ? fresh : s->lines[WEFT_HTTP_KEPT].head;
 }
 
-
 /* libmicrohttpd asks before it takes a connection in. */
 static enum MHD_Result may_connect(void *cls, const struct sockaddr *address, socklen_t len)
 {

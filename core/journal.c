@@ -261,7 +261,7 @@ static int get_segment(struct weft_journal *j, size_t size, struct weft_segment 
     if (s && size == j->segment_size) {
         j->cached = s->next;
         j->cached_bytes -= s->size;
-            *ret_segment = s;
+        *ret_segment = s;
         return 0;
     }
     if (weft_segment_new(&s, j->backing, size))

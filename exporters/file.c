@@ -236,9 +236,9 @@ static int add_record(struct file *f, struct weft_batch *batch, const struct wef
     if (err) {
         weft_buf_reset(&f->buf);
         f->buf.len = before;
-        if (err != WEFT_ERR_TOO_LARGE && err != WEFT_ERR_MALFORMED)
+        if (err != WEFT_ERR_TOO_LARGE && err != WEFT_ERR_MALFORMED && err != WEFT_ERR_TOO_DEEP)
             return err;
-        f->base.host->reject(&f->base, batch, first_item, r->n_items, err == WEFT_ERR_MALFORMED ? "malformed" : "too_large",
+        f->base.host->reject(&f->base, batch, first_item, r->n_items, err == WEFT_ERR_TOO_LARGE ? "too_large" : "malformed",
                              weft_err_text(err));
         return 0;
     }
