@@ -7,7 +7,7 @@
  *   (2) A call whose stream the server refused unprocessed, or whose kept connection turned out dead before anything
  *       came back, is put on a fresh connection once, without the caller noticing.
  *   (3) done runs exactly once a call, from the loop only.
- *   (4) What waits to be written is at most OUT_MAX bytes a connection, whatever a body's size.
+ *   (4) What waits to be written is at most WEFT_H2_OUT_MAX bytes a connection, whatever a body's size.
  *
  * Frames larger than 16 KiB are used when the server allows them. Everything happens on the loop's thread.
  */

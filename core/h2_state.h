@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* h2_state.h: the structs that h2_client.c (calls) and h2_connection.c (sockets and frames) share. Private to them.
+/* h2_state.h: the structs that h2_client.c (calls), h2_connection.c (sockets) and h2_session.c (frames) share. Private to them.
  *
  * A call:        WAITING for its connection -> OPEN as a stream -> ENDED, in the client's list until it is delivered.
  * A connection:  RESOLVING -> CONNECTING (one address after another) -> READY -> DRAINING (GOAWAY: no new streams)
@@ -14,7 +14,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-enum { WEFT_H2_AUTHORITY_MAX = 300, WEFT_H2_READ = 32 * 1024 };
+enum { WEFT_H2_AUTHORITY_MAX = 300, WEFT_H2_READ = 32 * 1024, WEFT_H2_OUT_MAX = 512 * 1024 };
 
 struct weft_h2_connection;
 
@@ -78,17 +78,27 @@ struct weft_h2_connection *weft_h2_connection_new(struct weft_h2_client *c, cons
 /* Sends it on its way. It may fail at once, which ends its calls, and be gone afterwards. */
 void weft_h2_connection_begin(struct weft_h2_connection *n);
 
-/* Opens the call's stream when the connection is ready; else it happens when it is. */
-void weft_h2_connection_submit(struct weft_h2_connection *n, struct weft_h2_call *call);
-
-/* Takes a call off its stream; nobody hears of the stream again. */
-void weft_h2_connection_cancel(struct weft_h2_connection *n, struct weft_h2_call *call);
-
 /* Writes what can be written. */
 void weft_h2_connection_flush(struct weft_h2_connection *n);
 
 /* Closes the connection; calls that it still has are ended with `err`, or go to a fresh one (rule 2). */
 void weft_h2_connection_fail(struct weft_h2_connection *n, int err, const char *reason);
+
+/* ---- h2_session.c ---- */
+/* Begins to speak HTTP/2. 0 or a negative code. */
+int weft_h2_session_open(struct weft_h2_connection *n);
+
+/* Fills `out` with frames, up to WEFT_H2_OUT_MAX bytes. False: nghttp2 has given the connection up. */
+bool weft_h2_session_output(struct weft_h2_connection *n);
+
+/* Takes what the server sent; calls may end. False: it does not speak HTTP/2 as it should. */
+bool weft_h2_session_input(struct weft_h2_connection *n, struct weft_slice bytes);
+
+/* Opens the call's stream when the connection is ready; else it happens when it is. */
+void weft_h2_connection_submit(struct weft_h2_connection *n, struct weft_h2_call *call);
+
+/* Takes a call off its stream; nobody hears of the stream again. */
+void weft_h2_connection_cancel(struct weft_h2_connection *n, struct weft_h2_call *call);
 
 /* ---- h2_client.c ---- */
 /* The call is over; it is delivered soon. */
