@@ -91,7 +91,7 @@ bool weft_hex_read(struct weft_slice text, uint8_t *out, size_t n)
     for (; i < n; i++) {
         const uint8_t high = text.data[2 * i], low = text.data[2 * i + 1];
 
-        good &= is_digit(high) & is_digit(low);
+        good &= (int)is_digit(high) & (int)is_digit(low);
         out[i] = (uint8_t)(value_of(high) << 4 | value_of(low));
     }
     return good;
