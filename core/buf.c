@@ -45,7 +45,7 @@ static int grow(struct weft_buf *b, size_t need)
     return 0;
 }
 
-uint8_t *weft_buf_reserve(struct weft_buf *b, size_t extra)
+uint8_t *weft_buf_grow(struct weft_buf *b, size_t extra)
 {
     if (b->err)
         return NULL;

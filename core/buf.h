@@ -24,8 +24,16 @@ void weft_buf_release(struct weft_buf *b); /* accepts a zeroed buffer */
 /* Empties the buffer and clears the error; keeps the memory. */
 void weft_buf_reset(struct weft_buf *b);
 
+/* What weft_buf_reserve does when the room is not there yet; nobody else calls it. */
+uint8_t *weft_buf_grow(struct weft_buf *b, size_t extra);
+
 /* Room for `extra` more bytes behind len: a pointer to it, or NULL with `err` set. */
-uint8_t *weft_buf_reserve(struct weft_buf *b, size_t extra);
+static inline uint8_t *weft_buf_reserve(struct weft_buf *b, size_t extra)
+{
+    if (__builtin_expect(!b->err && b->data && extra <= b->cap - b->len, 1))
+        return b->data + b->len;
+    return weft_buf_grow(b, extra);
+}
 
 void weft_buf_append(struct weft_buf *b, const void *data, size_t len);
 void weft_buf_append_str(struct weft_buf *b, const char *text);
