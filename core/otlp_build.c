@@ -6,12 +6,16 @@
 
 #include "core/wire_inline.h"
 
-enum { SCALAR_MAX = 1 + WEFT_VARINT_MAX };
+enum {
+    SCALAR_MAX = 1 + WEFT_VARINT_MAX,
+    HEAD_ROOM = 16,  /* a head is copied whole, at one stroke */
+    SHORT_MAX = 127, /* a length of one byte */
+};
 
 /* An AnyValue's own bytes are `head` (all of it for scalars; key and length for strings) and then `text`. */
 struct value {
-    uint8_t head[SCALAR_MAX];
-    size_t head_len;
+    uint8_t head[HEAD_ROOM];
+    size_t head_len; /* at most SCALAR_MAX */
     struct weft_slice text;
 };
 
@@ -80,13 +84,32 @@ static void put_any(struct weft_buf *b, uint32_t number, struct value v)
     b->len += size;
 }
 
-static void put_attribute(struct weft_buf *b, uint32_t number, struct weft_slice key, struct value v)
+/* An attribute of which every length is one byte, as nearly all are. `inner`: of the KeyValue. */
+static void put_short(struct weft_buf *b, uint32_t number, struct weft_slice key, const struct value *v, size_t inner)
 {
-    if (!fits(b, v.text) || !fits(b, key))
+    uint8_t *at = weft_buf_reserve(b, 2 + inner + HEAD_ROOM);
+
+    if (!at)
+        return;
+    at[0] = (uint8_t)WEFT_KEY(number, WEFT_LENGTH);
+    at[1] = (uint8_t)inner;
+    at[2] = WEFT_KEY(WEFT_KEYVALUE_KEY, WEFT_LENGTH);
+    at[3] = (uint8_t)key.len;
+    at = store(at + 4, key);
+    at[0] = WEFT_KEY(WEFT_KEYVALUE_VALUE, WEFT_LENGTH);
+    at[1] = (uint8_t)(v->head_len + v->text.len);
+    memcpy(at + 2, v->head, HEAD_ROOM);
+    (void)store(at + 2 + v->head_len, v->text);
+    b->len += 2 + inner;
+}
+
+static void put_long(struct weft_buf *b, uint32_t number, struct weft_slice key, const struct value *v)
+{
+    if (!fits(b, v->text) || !fits(b, key))
         return;
 
     const size_t inner = weft_length_field_size(WEFT_KEYVALUE_KEY, key.len) +
-                         weft_length_field_size(WEFT_KEYVALUE_VALUE, v.head_len + v.text.len);
+                         weft_length_field_size(WEFT_KEYVALUE_VALUE, v->head_len + v->text.len);
     const size_t size = weft_length_field_size(number, inner);
     uint8_t *at = weft_buf_reserve(b, size);
     if (!at)
@@ -95,8 +118,19 @@ static void put_attribute(struct weft_buf *b, uint32_t number, struct weft_slice
     at = weft_store_varint(at, inner);
     at = weft_store_varint(at, WEFT_KEY(WEFT_KEYVALUE_KEY, WEFT_LENGTH));
     at = store(weft_store_varint(at, key.len), key);
-    store_value(at, WEFT_KEYVALUE_VALUE, &v);
+    store_value(at, WEFT_KEYVALUE_VALUE, v);
     b->len += size;
+}
+
+static inline void put_attribute(struct weft_buf *b, uint32_t number, struct weft_slice key, struct value v)
+{
+    const bool is_short = number < 16 && key.len <= SHORT_MAX && v.text.len <= SHORT_MAX &&
+                          4 + key.len + v.head_len + v.text.len <= SHORT_MAX;
+
+    if (is_short)
+        put_short(b, number, key, &v, 4 + key.len + v.head_len + v.text.len);
+    else
+        put_long(b, number, key, &v);
 }
 
 void weft_any_put_string(struct weft_buf *b, uint32_t number, struct weft_slice value)
