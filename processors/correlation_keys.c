@@ -71,9 +71,26 @@ static const struct key *match(const struct keys *keys, struct weft_slice text)
 
 /* ---- values ---- */
 
+/* True when each of eight bytes is printable ASCII. */
+static bool eight_printable(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    const uint64_t low = x & ~tops; /* without the top bits, so that no sum carries into the next byte */
+
+    return ((x | (low + ones) | ~(low + ones * 0x60)) & tops) == 0;
+}
+
 static bool is_printable(struct weft_slice id)
 {
-    for (size_t i = 0; i < id.len; i++)
+    size_t i = 0;
+    uint64_t x;
+
+    for (; i + sizeof x <= id.len; i += sizeof x) {
+        memcpy(&x, id.data + i, sizeof x);
+        if (!eight_printable(x))
+            return false;
+    }
+    for (; i < id.len; i++)
         if (id.data[i] < 0x20 || id.data[i] > 0x7e)
             return false;
     return true;
