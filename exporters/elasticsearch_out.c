@@ -162,13 +162,21 @@ static void put_digits(struct weft_es_out *o, uint64_t value, unsigned digits)
         at[-1] = (uint8_t)('0' + value % 10);
 }
 
+/* Written from the last digit on, and then copied whole. */
 void weft_es_put_uint(struct weft_es_out *o, uint64_t value)
 {
-    unsigned digits = 1;
+    enum { ROOM = 24 }; /* at least the 20 digits there can be */
+    uint8_t room[2 * ROOM], *at = room + ROOM;
 
-    for (uint64_t rest = value; rest >= 10; rest /= 10)
-        digits++;
-    put_digits(o, value, digits);
+    for (; value >= 100; value /= 100) {
+        at -= 2;
+        memcpy(at, pairs + 2 * (value % 100), 2);
+    }
+    at -= 2;
+    memcpy(at, pairs + 2 * value, 2);
+    at += value < 10;
+    memcpy(o->at, at, ROOM);
+    o->at += room + ROOM - at;
 }
 
 void weft_es_put_int(struct weft_es_out *o, int64_t value)
@@ -348,15 +356,25 @@ static uint64_t mark_of(struct weft_slice key)
     return head * 0x9e3779b97f4a7c15u ^ tail ^ key.len << 56;
 }
 
-bool weft_es_keys_add(struct weft_es_keys *k, struct weft_slice key)
+static bool has_key(const struct weft_es_keys *k, struct weft_slice key, uint64_t mark)
 {
-    uint64_t mark = mark_of(key);
-
     for (unsigned i = 0; i < k->n; i++)
         if (__builtin_expect(k->marks[i] == mark, 0) && weft_slice_equal(k->keys[i], key))
-            return false;
+            return true;
+    return false;
+}
+
+bool weft_es_keys_add(struct weft_es_keys *k, struct weft_slice key)
+{
+    const uint64_t mark = mark_of(key), bit = (uint64_t)1 << (mark * 0x9e3779b97f4a7c15u >> 58);
+
+    if (k->n == 0)
+        k->seen = 0;
+    if (k->seen & bit && has_key(k, key, mark))
+        return false;
     if (k->n == WEFT_ES_KEYS)
         return true;
+    k->seen |= bit;
     k->marks[k->n] = mark;
     k->keys[k->n++] = key;
     return true;

@@ -74,7 +74,8 @@ void weft_es_put_date(struct weft_es_out *o, uint64_t ns);
 enum { WEFT_ES_KEYS = 256 };
 
 struct weft_es_keys {
-    unsigned n;
+    unsigned n;          /* zero: none yet; the rest means nothing then */
+    uint64_t seen;       /* one bit for many marks: when it is not set, none of them is there */
     uint64_t marks[WEFT_ES_KEYS];
     struct weft_slice keys[WEFT_ES_KEYS];
 };
