@@ -2,6 +2,8 @@
 /* log.c: see log.h. A line is built on the stack and leaves in one write(2). */
 #include "core/log.h"
 
+#include "core/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,37 +15,47 @@ struct line {
     size_t len;
 };
 
-/* Keeps room for what closes the line: a quote, a brace and the newline. */
-static void put_byte(struct line *l, char c)
+/* All of it or, when there is no room, nothing: no escape and no character is cut in two. Keeps room for what closes
+ * the line: a quote, a brace and the newline. */
+static bool put_whole(struct line *l, const void *text, size_t len)
 {
-    if (l->len < sizeof l->text - 4)
-        l->text[l->len++] = c;
+    if (len > sizeof l->text - 4 - l->len)
+        return false;
+    memcpy(l->text + l->len, text, len);
+    l->len += len;
+    return true;
 }
 
 static void put(struct line *l, const char *text)
 {
-    while (*text)
-        put_byte(l, *text++);
+    (void)put_whole(l, text, strlen(text));
 }
 
-static void put_escaped(struct line *l, const char *text)
+static bool put_escape(struct line *l, uint8_t c)
 {
     static const char hex[] = "0123456789abcdef";
+    const char code[] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, pair[] = { '\\', (char)c };
 
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            put_byte(l, '\\');
-            put_byte(l, (char)c);
-        } else if (c == '\n') {
-            put(l, "\\n");
-        } else if (c < 0x20 || c == 0x7f) {
-            put(l, "\\u00");
-            put_byte(l, hex[c >> 4]);
-            put_byte(l, hex[c & 15]);
-        } else {
-            put_byte(l, (char)c);
-        }
+    if (c == '\n')
+        return put_whole(l, "\\n", 2);
+    return c == '"' || c == '\\' ? put_whole(l, pair, sizeof pair) : put_whole(l, code, sizeof code);
+}
+
+/* Messages quote peers: what is not UTF-8 would make the line no JSON. */
+static void put_escaped(struct line *l, const char *text)
+{
+    const uint8_t *at = (const uint8_t *)text, *end = at + strlen(text);
+    bool fits = true;
+
+    while (at < end && fits) {
+        size_t len = weft_utf8_sequence(at, end);
+        if (len == 0)
+            fits = put_whole(l, WEFT_UTF8_REPLACEMENT, strlen(WEFT_UTF8_REPLACEMENT));
+        else if (*at < 0x20 || *at == 0x7f || *at == '"' || *at == '\\')
+            fits = put_escape(l, *at);
+        else
+            fits = put_whole(l, at, len);
+        at += len ? len : 1;
     }
 }
 

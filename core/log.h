@@ -8,7 +8,7 @@
  * core/ returns codes. Every line that a peer can trigger goes through a gate.
  *
  *   (1) A line is one write(2) of at most WEFT_LOG_LINE_MAX bytes: lines of threads never mix.
- *   (2) Control characters and quotes are escaped: a peer cannot forge a line.
+ *   (2) Control characters and quotes are escaped, and what is not UTF-8 is replaced: a peer cannot forge or break a line.
  *   (3) A struct weft_log is const while threads run: any thread may use it.
  */
 #ifndef WEFT_CORE_LOG_H

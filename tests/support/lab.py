@@ -82,7 +82,7 @@ def wait_until(words, probe, timeout=15.0, every=0.1):
         time.sleep(every)
 
 
-# ---- little helpers ----
+# ---- tools ----
 def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))
