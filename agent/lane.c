@@ -301,17 +301,6 @@ static bool too_old(const struct weft_lane *lane, struct weft_lane_batch *b, uin
     return lane->config.max_elapsed_time && now - b->first_failure_ms >= lane->config.max_elapsed_time;
 }
 
-/* As weft_retry_wait_ms() will say, which cannot be asked without sending. */
-static double seconds_to_wait(const struct weft_lane *lane, uint64_t now)
-{
-    const struct weft_retry *r = &lane->retry;
-    uint64_t until = r->not_before_ms;
-
-    if (r->breaker == WEFT_BREAKER_OPEN && r->opened_ms + r->options.breaker_open_ms > until)
-        until = r->opened_ms + r->options.breaker_open_ms;
-    return until > now ? (double)(until - now) / 1000 : 0.0;
-}
-
 /* After a failure that may pass. True: the batch is done with. */
 static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, const char *reason, const char *detail,
                              uint64_t retry_after_ms)
@@ -328,7 +317,8 @@ static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, 
         return true;
     }
     char next[64];
-    (void)snprintf(next, sizeof next, "retry %u in %.1f s", b->base.attempt + 1, seconds_to_wait(lane, now));
+    (void)snprintf(next, sizeof next, "retry %u in %.1f s", b->base.attempt + 1,
+                   (double)weft_retry_left_ms(&lane->retry, now) / 1000);
     log_failure(lane, b, reason, detail, next);
     b->base.attempt++;
     weft_lane_add(&lane->retries[b->base.signal], 1);

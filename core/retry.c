@@ -33,18 +33,22 @@ static uint64_t wait_for_probe(const struct weft_retry *r)
     return r->options.initial_ms ? r->options.initial_ms : 1;
 }
 
-uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms)
+uint64_t weft_retry_left_ms(const struct weft_retry *r, uint64_t now_ms)
 {
     uint64_t backoff = until(r->not_before_ms, now_ms);
+    uint64_t open = r->breaker == WEFT_BREAKER_OPEN ? until(r->opened_ms + r->options.breaker_open_ms, now_ms) : 0;
 
-    if (r->breaker == WEFT_BREAKER_OPEN) {
-        uint64_t open = until(r->opened_ms + r->options.breaker_open_ms, now_ms);
-        if (open || backoff)
-            return open > backoff ? open : backoff;
+    return open > backoff ? open : backoff;
+}
+
+uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms)
+{
+    uint64_t left = weft_retry_left_ms(r, now_ms);
+
+    if (left)
+        return left;
+    if (r->breaker == WEFT_BREAKER_OPEN)
         r->breaker = WEFT_BREAKER_HALF_OPEN;
-    }
-    if (backoff)
-        return backoff;
     if (r->breaker == WEFT_BREAKER_HALF_OPEN) {
         if (r->probing)
             return wait_for_probe(r);

@@ -33,11 +33,16 @@ struct weft_retry {
     bool probing;             /* half open: the probe is out */
 };
 
+/* CLOSED, nothing to wait for. */
 void weft_retry_init(struct weft_retry *r, const struct weft_retry_options *options);
 
 /* 0: send now (in HALF_OPEN: this one is the probe). Else: milliseconds to wait before asking again. */
 uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms);
 
+/* The same, only to tell somebody: takes no probe, changes nothing. */
+uint64_t weft_retry_left_ms(const struct weft_retry *r, uint64_t now_ms);
+
+/* The back end answered, whatever it said: CLOSED, and the backoff begins anew. */
 void weft_retry_on_success(struct weft_retry *r, uint64_t now_ms);
 
 /* A retryable failure. `retry_after_ms` is what the server asked for (0: nothing); `random` is any uniform
