@@ -73,6 +73,7 @@ int weft_lane_join(struct weft_lane *lane, struct weft_lane_left *ret_left);
 
 void weft_lane_free(struct weft_lane *lane); /* joins first when that has not been done; accepts NULL */
 
+/* The exporter's id; good until free. */
 const char *weft_lane_id(const struct weft_lane *lane);
 
 /* ---- figures; any thread, but not beside join or free ---- */
@@ -109,6 +110,7 @@ struct weft_lane_stats {
     struct weft_lane_reason reasons[WEFT_LANE_REASONS];
 };
 
+/* Any thread, but not beside join. */
 void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats);
 
 #endif

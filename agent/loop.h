@@ -21,6 +21,7 @@ struct weft_loop_options {
     size_t scratch_limit;        /* ceiling of the arena that processors work in */
 };
 
+/* A loop that does not run yet. 0 or libuv's code. */
 int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *options);
 void weft_loop_free(struct weft_loop *l);  /* after stop, or never started; accepts NULL */
 

@@ -38,6 +38,7 @@ int weft_pipeline_open(struct weft_pipeline **ret_pipeline, const struct weft_pi
 /* After every intake and lane of it is closed. Accepts NULL. */
 void weft_pipeline_close(struct weft_pipeline *p);
 
+/* What it was opened with; good until close. */
 const char *weft_pipeline_id(const struct weft_pipeline *p);
 enum weft_signal weft_pipeline_signal(const struct weft_pipeline *p);
 struct weft_journal *weft_pipeline_journal(const struct weft_pipeline *p);
@@ -56,6 +57,7 @@ struct weft_intake_options {
     size_t n_sinks;                               /* one a loop that has an instance of the receiver */
 };
 
+/* 0 or UV_ENOMEM. Main thread. */
 int weft_intake_open(struct weft_intake **ret_intake, const struct weft_intake_options *options);
 void weft_intake_close(struct weft_intake *in); /* accepts NULL; no sink of it may be in use */
 
@@ -73,6 +75,7 @@ struct weft_intake_stats {
 /* Sums over the sinks. Any thread. */
 void weft_intake_stats(const struct weft_intake *in, struct weft_intake_stats *ret_stats);
 
+/* What it was opened with; good until close. */
 const char *weft_intake_receiver(const struct weft_intake *in);
 enum weft_signal weft_intake_signal(const struct weft_intake *in);
 

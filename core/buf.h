@@ -18,6 +18,7 @@ struct weft_buf {
     int err; /* 0, WEFT_ERR_TOO_LARGE or UV_ENOMEM; sticky until reset */
 };
 
+/* An empty buffer that will never hold more than `limit` bytes. Allocates nothing yet. */
 void weft_buf_init(struct weft_buf *b, size_t limit);
 void weft_buf_release(struct weft_buf *b); /* accepts a zeroed buffer */
 
@@ -35,12 +36,14 @@ static inline uint8_t *weft_buf_reserve(struct weft_buf *b, size_t extra)
     return weft_buf_grow(b, extra);
 }
 
+/* These copy what they are given, or set `err` and change nothing; after an error they do nothing. printf writes no NUL. */
 void weft_buf_append(struct weft_buf *b, const void *data, size_t len);
 void weft_buf_append_str(struct weft_buf *b, const char *text);
 void weft_buf_append_byte(struct weft_buf *b, uint8_t byte);
 void weft_buf_printf(struct weft_buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What is in it; good until the next call that changes it. */
 static inline struct weft_slice weft_buf_slice(const struct weft_buf *b)
 {
     return weft_slice_of(b->data, b->len);

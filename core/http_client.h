@@ -56,6 +56,7 @@ struct weft_http_call {
     void (*done)(void *ctx, const struct weft_http_result *result);
 };
 
+/* Allocates next to nothing: connections and libcurl's state come with the first call. 0 or a negative code. */
 int weft_http_client_open(struct weft_http_client **ret_client, uv_loop_t *loop, const struct weft_http_client_options *options);
 
 /* Begins a request. *call is copied; `body` must live until done. 0 or a negative code (then done is not called). */

@@ -89,12 +89,15 @@ struct weft_reservation {
     void *entry, *segment; /* private */
     uint64_t sequence;
 };
+
+/* The same errors as append. Any thread. */
 int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items,
                          struct weft_reservation *ret_reservation);
 /* r->payload and r->n_items are ignored: the reservation has both already. */
 void weft_journal_publish(struct weft_journal *j, struct weft_reservation *res, const struct weft_record *r);
 void weft_journal_abandon(struct weft_journal *j, struct weft_reservation *res); /* cursors step over it */
 
+/* Any thread. */
 void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_stats);
 
 /* Fill between 0 and 1: bytes that the slowest holding cursor keeps, over max_size. Cheap; any thread. */
@@ -121,8 +124,11 @@ struct weft_cursor_stats {
     uint64_t skipped_items;      /* lost to a cursor that does not hold */
 };
 
+/* Places a new cursor at options->start. 0 or UV_ENOMEM. Any thread. */
 int weft_cursor_open(struct weft_cursor **ret_cursor, struct weft_journal *j, const struct weft_cursor_options *options);
-void weft_cursor_close(struct weft_cursor *c); /* accepts NULL */
+
+/* Lets go of everything that it kept; its records are gone. Accepts NULL. */
+void weft_cursor_close(struct weft_cursor *c);
 
 /* 1: *ret_record is the next record and the read place is behind it. 0: nothing published there yet. */
 int weft_cursor_next(struct weft_cursor *c, struct weft_record *ret_record);

@@ -40,6 +40,7 @@ struct weft_otlp_walk {
     bool pending_resource, pending_scope;                      /* private */
 };
 
+/* Before the first item; `payload` must live as long as the walk. */
 void weft_otlp_walk_init(struct weft_otlp_walk *w, struct weft_slice payload);
 
 /* 1: the walk stands on the next item. 0: clean end. WEFT_ERR_MALFORMED. */
@@ -110,6 +111,7 @@ struct weft_scope_view {
     uint32_t n_attributes, dropped_attributes;
 };
 
+/* 0 or WEFT_ERR_MALFORMED. */
 int weft_scope_read(struct weft_slice message, struct weft_scope_view *ret_scope);
 
 /* ---- spans ---- */
@@ -126,6 +128,7 @@ struct weft_span_view {
     uint32_t dropped_attributes, dropped_events, dropped_links;
 };
 
+/* 0 or WEFT_ERR_MALFORMED. */
 int weft_span_read(struct weft_slice message, struct weft_span_view *ret_span);
 
 struct weft_span_event { struct weft_slice message, name; uint64_t time_ns; uint32_t dropped_attributes; };
@@ -148,6 +151,7 @@ struct weft_log_view {
     uint32_t flags, n_attributes, dropped_attributes;
 };
 
+/* 0 or WEFT_ERR_MALFORMED. */
 int weft_log_read(struct weft_slice message, struct weft_log_view *ret_log);
 
 /* ---- metrics ---- */
@@ -170,6 +174,7 @@ struct weft_metric_view {
     uint32_t n_points;
 };
 
+/* 0 or WEFT_ERR_MALFORMED. */
 int weft_metric_read(struct weft_slice message, struct weft_metric_view *ret_metric);
 
 /* The data points of metric->data, one by one (start with rest = metric->data): 1, 0, or an error. */
@@ -242,6 +247,7 @@ struct weft_exemplar {
     struct weft_slice span_id, trace_id;
 };
 
+/* 0 or WEFT_ERR_MALFORMED; the message is of the kind that its metric says. */
 int weft_number_point_read(struct weft_slice message, struct weft_number_point *ret_point);
 int weft_histogram_point_read(struct weft_slice message, struct weft_histogram_point *ret_point);
 int weft_exp_histogram_point_read(struct weft_slice message, struct weft_exp_histogram_point *ret_point);

@@ -154,6 +154,7 @@ struct weft_prom_store {
     struct weft_prom_labels labels;
 };
 
+/* Empty, and allocates nothing yet; release frees everything that came in. */
 void weft_prom_store_init(struct weft_prom_store *s, const struct weft_prom_settings *settings);
 void weft_prom_store_release(struct weft_prom_store *s);
 
