@@ -62,7 +62,7 @@ struct filelog {
     uint64_t next_scan_ms;
     bool scan_soon;
     uint64_t told_split, told_malformed;
-    struct weft_log_gate gate;
+    struct weft_log_gate gate, cut_gate;
     bool started, quiet;             /* handles are open; no new work */
     uv_timer_t poll_timer, kick_timer;
     uv_idle_t idle;
@@ -137,6 +137,15 @@ static void tell_unreadable(struct filelog *f, const char *path, int err)
 
     if (weft_log_gate_open(&f->gate, weft_clock_mono_ms(), &dropped))
         weft_log(f->base.log, WEFT_LOG_WARN, f->base.id, "cannot read %s: %s; trying again%s", path, weft_err_text(err),
+                 dropped ? " (and others)" : "");
+}
+
+static void tell_truncated(struct filelog *f, const char *path, uint64_t now_ms)
+{
+    unsigned dropped;
+
+    if (weft_log_gate_open(&f->cut_gate, now_ms, &dropped))
+        weft_log(f->base.log, WEFT_LOG_INFO, f->base.id, "%s was truncated: reading it from its beginning%s", path,
                  dropped ? " (and others)" : "");
 }
 
@@ -323,7 +332,7 @@ static void on_poll(uv_timer_t *timer)
         scan(f, false);
     for (struct weft_filelog_file *file = f->set.files; file; file = file->next) {
         if (weft_filelog_file_poll(file, now, f->force_flush_period))
-            weft_log(f->base.log, WEFT_LOG_INFO, f->base.id, "%s was truncated: reading it from its beginning", file->path);
+            tell_truncated(f, file->path, now);
         dirty = dirty || file->dirty;
     }
     tell_counts(f, now);
@@ -370,7 +379,7 @@ static int prepare(struct filelog *f)
         .max_files = (size_t)f->max_concurrent_files,
         .on_problem = on_problem, .data = f,
     };
-    f->gate = (struct weft_log_gate){ .interval_ms = LOG_INTERVAL_MS, .burst = 5 };
+    f->gate = f->cut_gate = (struct weft_log_gate){ .interval_ms = LOG_INTERVAL_MS, .burst = 5 };
     return 0;
 }
 
