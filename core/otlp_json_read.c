@@ -9,6 +9,7 @@
  *
  * Stateless; any thread.
  */
+#include "core/base64.h"
 #include "core/err.h"
 #include "core/json.h"
 #include "core/otlp_json.h"
@@ -90,18 +91,6 @@ static int put_id(struct reader *r, uint32_t number, size_t n)
     return r->out->err;
 }
 
-/* The six bits of a digit of base64, standard or URL-safe; 64 for what is none. */
-static unsigned base64_digit(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (unsigned)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (unsigned)(c - 'a' + 26);
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0' + 52);
-    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : 64;
-}
-
 /* Appends the bytes of `text`, which may lie behind the end of `out` itself: what is written never overtakes what is read,
  * four digits being three bytes. False: not base64. */
 static bool decode_base64(struct weft_slice text, struct weft_buf *out)
@@ -114,7 +103,7 @@ static bool decode_base64(struct weft_slice text, struct weft_buf *out)
     if (text.len % 4 == 1)
         return false;
     for (size_t i = 0; i < text.len; i++) {
-        unsigned digit = base64_digit(text.data[i]);
+        unsigned digit = weft_base64_digit(text.data[i]);
         if (digit == 64)
             return false;
         bits = bits << 6 | digit;

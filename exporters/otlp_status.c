@@ -2,7 +2,9 @@
 /* otlp_status.c: see otlp_status.h. */
 #include "exporters/otlp_status.h"
 
+#include "core/base64.h"
 #include "core/json.h"
+#include "core/otlp.h"
 #include "core/otlp_fields.h"
 #include "core/wire.h"
 
@@ -152,28 +154,14 @@ bool weft_otlp_json_answer_read(struct weft_slice text, struct weft_buf *plain, 
 }
 
 /* ---- header encodings ---- */
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-')
-        return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
-
 size_t weft_otlp_base64_read(const char *text, uint8_t *out, size_t size)
 {
     uint32_t bits = 0;
-    unsigned have = 0;
+    unsigned have = 0, digit;
     size_t n = 0;
-    int digit;
 
-    for (; (digit = base64_digit(*text)) >= 0 && n < size; text++) {
-        bits = bits << 6 | (uint32_t)digit;
+    for (; (digit = weft_base64_digit((uint8_t)*text)) < 64 && n < size; text++) {
+        bits = bits << 6 | digit;
         have += 6;
         if (have >= 8) {
             have -= 8;
@@ -183,23 +171,16 @@ size_t weft_otlp_base64_read(const char *text, uint8_t *out, size_t size)
     return n;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 size_t weft_otlp_percent_read(const char *text, uint8_t *out, size_t size)
 {
     size_t n = 0;
 
     while (*text && n < size) {
-        int high = *text == '%' ? hex_digit(text[1]) : -1;
-        int low = high >= 0 ? hex_digit(text[2]) : -1;
-        out[n++] = (uint8_t)(low >= 0 ? high << 4 | low : *text);
-        text += low >= 0 ? 3 : 1;
+        bool coded = text[0] == '%' && text[1] && text[2] && weft_hex_read(weft_slice_of(text + 1, 2), out + n, 1);
+        if (!coded)
+            out[n] = (uint8_t)*text;
+        n++;
+        text += coded ? 3 : 1;
     }
     return n;
 }
