@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { SAME_SIGNAL_MS = 100 }; /* timeout(1) and some supervisors tell the process and its group: that is one wish, not two */
 enum state { STARTING, RUNNING, RELOADING, STOPPING };
 
 struct run {
@@ -30,6 +31,7 @@ struct run {
     uv_thread_t stopper;
     enum state state;
     int stop_result;                  /* the stopper's */
+    uint64_t asked_ms;                /* when the signal to stop came */
     int exit_code;
     struct weft_config_args args;
     const char *log_format, *log_level;
@@ -123,7 +125,9 @@ static int open_admin(struct run *r, const char *endpoint)
     }
     free(r->admin_endpoint);
     r->admin_endpoint = copy;
-    weft_log(&r->log, WEFT_LOG_INFO, "agent", "the admin server answers on port %d of %s", weft_admin_port(r->admin), endpoint);
+    const char *colon = strrchr(endpoint, ':');
+    weft_log(&r->log, WEFT_LOG_INFO, "agent", "status page on http://%.*s:%d/, own metrics on /metrics",
+             colon == endpoint ? 9 : (int)(colon - endpoint), colon == endpoint ? "127.0.0.1" : endpoint, weft_admin_port(r->admin));
     return 0;
 }
 
@@ -208,13 +212,17 @@ static void on_terminate(uv_signal_t *handle, int number)
     case RUNNING:
         weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: taking no new work, sending what is left (at most %.0f s)", name,
                  (double)r->config->service.shutdown_timeout / 1000);
+        r->asked_ms = weft_clock_mono_ms();
         begin_stop(r, STOPPING);
         break;
     case RELOADING:
         weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: stopping instead of reloading, once what is left is sent", name);
+        r->asked_ms = weft_clock_mono_ms();
         r->state = STOPPING;
         break;
     case STOPPING:
+        if (weft_clock_mono_ms() - r->asked_ms < SAME_SIGNAL_MS)
+            break;
         weft_log(&r->log, WEFT_LOG_WARN, "agent", "%s again: stopping at once, what is left is lost", name);
         _exit(WEFT_EXIT_DEADLINE);
     }
@@ -347,6 +355,8 @@ static int run_daemon(struct run *r)
     if (!r->config)
         return WEFT_EXIT_CONFIG;
     r->log = choose_log(r, &r->config->service);
+    if (r->args.n_configs == 0)
+        weft_log(&r->log, WEFT_LOG_INFO, "config", "no --config: running the built-in default ('weft config print' shows it)");
     (void)signal(SIGPIPE, SIG_IGN);
     (void)mallopt(M_ARENA_MAX, 2); /* an arena a thread would be memory that nobody uses */
     raise_fd_limit();
@@ -369,8 +379,8 @@ int weft_command_run(const struct weft_command *self, int argc, char **argv)
 {
     struct run r = { .state = STARTING };
     const struct weft_flag flags[] = {
-        { "--config", WEFT_FLAG_CONFIG, &r.args, "FILE", "a configuration; several merge in order (also yaml:TEXT, env:NAME)" },
-        { "--set", WEFT_FLAG_SET, &r.args, "KEY=VALUE", "one value laid over the files" },
+        { "--config", WEFT_FLAG_CONFIG, &r.args, "FILE", "several merge in order (also yaml:TEXT, env:NAME); without: the built-in default" },
+        { "--set", WEFT_FLAG_SET, &r.args, "KEY=VALUE", "one value laid over the files: exporters.debug.verbosity=detailed" },
         { "--log-level", WEFT_FLAG_TEXT, &r.log_level, "LEVEL", "debug, info, warn or error" },
         { "--log-format", WEFT_FLAG_TEXT, &r.log_format, "FORMAT", "logfmt or json" },
         { .name = NULL },
