@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -274,6 +275,15 @@ static int socket_open(struct weft_h2_connection *n, const struct addrinfo *addr
     return watch(n, UV_WRITABLE);
 }
 
+/* No connection came about: says with whom, since a log line of a dead back end is read without the configuration. */
+static void fail_to(struct weft_h2_connection *n, const char *verb, int err)
+{
+    char words[WEFT_H2_AUTHORITY_MAX + 96];
+
+    (void)snprintf(words, sizeof words, "cannot %s %s: %s", verb, n->authority, weft_err_text(err));
+    weft_h2_connection_fail(n, err, words);
+}
+
 /* Tries the next address; `err` is why the last one failed. */
 static void connect_next(struct weft_h2_connection *n, int err)
 {
@@ -286,7 +296,7 @@ static void connect_next(struct weft_h2_connection *n, int err)
             return;
         socket_close(n);
     }
-    weft_h2_connection_fail(n, err, weft_err_text(err));
+    fail_to(n, "connect to", err);
 }
 
 static void use_addresses(struct weft_h2_connection *n, struct addrinfo *addresses)
@@ -303,7 +313,7 @@ static void on_resolved(void *ctx, int err, struct addrinfo *addresses)
 
     n->resolver = NULL;
     if (err)
-        weft_h2_connection_fail(n, err, weft_err_text(err));
+        fail_to(n, "resolve", err);
     else
         use_addresses(n, addresses);
     weft_h2_deliver(c);
@@ -353,7 +363,7 @@ void weft_h2_connection_begin(struct weft_h2_connection *n)
     int err = resolve(n);
 
     if (err)
-        weft_h2_connection_fail(n, err, weft_err_text(err));
+        fail_to(n, "resolve", err);
 }
 
 struct weft_h2_connection *weft_h2_connection_new(struct weft_h2_client *c, const char *authority)
