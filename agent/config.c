@@ -102,6 +102,28 @@ static int check_own(const struct weft_config_component *c, void *instance, stru
     return 0;
 }
 
+/* A component's own check tells what is wrong with a key; whose key it is gets said here. */
+static void name_owner(struct weft_problem *p, const char *owner, struct weft_arena *arena)
+{
+    for (; p; p = p->next) {
+        size_t size = strlen(owner) + strlen(p->text) + 3;
+        char *text = weft_arena_alloc(arena, size);
+        if (!text)
+            return;
+        (void)snprintf(text, size, "%s: %s", owner, p->text);
+        p->text = text;
+    }
+}
+
+static bool own_check_passes(const struct weft_config_component *c, void *instance, const char *owner, struct weft_problems *problems)
+{
+    struct weft_problem *last = problems->last;
+    int err = check_own(c, instance, problems);
+
+    name_owner(last ? last->next : problems->first, owner, problems->arena);
+    return !err;
+}
+
 void *weft_config_instance(const struct weft_config_component *c, struct weft_arena *arena, struct weft_lane_config *lane,
                            struct weft_problems *problems)
 {
@@ -115,7 +137,7 @@ void *weft_config_instance(const struct weft_config_component *c, struct weft_ar
         return NULL;
     (void)snprintf(owner, sizeof owner, "%s::%s", weft_kind_section(c->type.kind), c->id);
     int err = weft_options_load_sets(sets, n_sets, owner, c->node, arena, problems);
-    if (!err && check_own(c, instance, problems) && problems->n == before)
+    if (!err && !own_check_passes(c, instance, owner, problems) && problems->n == before)
         weft_problem_at_key(problems, c->node, "%s: invalid configuration", owner);
     if (problems->n == before)
         return instance;

@@ -2,6 +2,7 @@
 /* service.c: see service.h. The Collector's telemetry keys are mapped to the one admin endpoint. */
 #include "agent/service.h"
 
+#include "core/endpoint.h"
 #include "core/err.h"
 
 #include <stdio.h>
@@ -133,6 +134,8 @@ int weft_service_load(const struct weft_node *section, struct weft_arena *arena,
                      "service::journal::mode: this build keeps the journal in memory only; write 'memory'");
     check_sizes(section, problems, &s);
     choose_endpoint(section, arena, problems, warnings, &s);
+    if (s.telemetry_endpoint && !weft_endpoint_well_formed(s.telemetry_endpoint))
+        weft_problem(problems, section, "service::telemetry: the endpoint '%s' is not host:port", s.telemetry_endpoint);
     if (problems->n > before)
         return WEFT_ERR_CONFIG;
     *ret_service = s;

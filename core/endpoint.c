@@ -64,6 +64,13 @@ static int split(const char *text, struct parts *ret_parts)
     return 0;
 }
 
+bool weft_endpoint_well_formed(const char *text)
+{
+    struct parts p;
+
+    return split(text, &p) == 0;
+}
+
 static const struct addrinfo *prefer_ipv4(const struct addrinfo *list)
 {
     for (const struct addrinfo *a = list; a; a = a->ai_next)

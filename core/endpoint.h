@@ -10,6 +10,9 @@
  * (UV_EINVAL: not that form; UV_EAI_*: cannot resolve). */
 int weft_endpoint_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_len);
 
+/* Whether `text` has that form; nobody is asked what the host's name means. */
+bool weft_endpoint_well_formed(const char *text);
+
 /* A listening, non-blocking, close-on-exec TCP socket. The descriptor or a negative code. */
 int weft_endpoint_listen(const char *text, bool reuse_port, int backlog);
 

@@ -10,6 +10,7 @@
 #include "exporters/prometheus.h"
 
 #include "core/clock.h"
+#include "core/endpoint.h"
 #include "core/err.h"
 
 #include <stdio.h>
@@ -61,11 +62,14 @@ static int check(struct weft_exporter *base, const struct weft_node *map, struct
 {
     struct weft_prom *p = (struct weft_prom *)base;
 
+    size_t before = problems->n;
+
     p->strategy_given = weft_node_get(map, "translation_strategy") != NULL;
-    if (!p->tls || (p->cert_file && p->key_file))
-        return 0;
-    weft_problem(problems, weft_node_get(map, "tls"), "tls needs cert_file and key_file");
-    return WEFT_ERR_CONFIG;
+    if (!weft_endpoint_well_formed(p->endpoint))
+        weft_problem(problems, weft_node_get(map, "endpoint"), "endpoint: '%s' is not host:port", p->endpoint);
+    if (p->tls && !(p->cert_file && p->key_file))
+        weft_problem(problems, weft_node_get(map, "tls"), "tls needs cert_file and key_file");
+    return problems->n == before ? 0 : WEFT_ERR_CONFIG;
 }
 
 /* ---- start and stop ---- */

@@ -65,7 +65,7 @@ static int check(struct weft_processor *self, const struct weft_node *map, struc
 
     if (make_table(c))
         return 0;
-    weft_problem(problems, map, "processors::correlation: at most %d keys of 1 to %d bytes each",
+    weft_problem(problems, map, "at most %d keys of 1 to %d bytes each",
                  CORRELATION_KEYS_MAX - 2, CORRELATION_KEY_LEN_MAX);
     return WEFT_ERR_CONFIG;
 }

@@ -85,9 +85,9 @@ static int check(struct weft_processor *self, const struct weft_node *map, struc
     const struct memory_limiter *m = (const struct memory_limiter *)self;
 
     if (m->limit_mib == 0 && m->limit_percentage == 0)
-        weft_problem_at_key(problems, map, "%s: one of limit_mib and limit_percentage is required", self->id);
+        weft_problem_at_key(problems, map, "one of limit_mib and limit_percentage is required");
     else if (soft_limit_of(m, machine_bytes()) == 0)
-        weft_problem_at_key(problems, map, "%s: the spike limit must be less than the limit", self->id);
+        weft_problem_at_key(problems, map, "the spike limit must be less than the limit");
     else
         return 0;
     return WEFT_ERR_CONFIG;

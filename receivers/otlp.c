@@ -3,6 +3,7 @@
  * transports are started, quiesced and stopped together. One instance a loop; runs on that loop. */
 #include "receivers/otlp.h"
 
+#include "core/endpoint.h"
 #include "core/err.h"
 
 #define T struct weft_otlp
@@ -81,17 +82,27 @@ static void check_tls(const struct weft_otlp_tls *tls, const char *protocol, con
                       struct weft_problems *problems)
 {
     if (!tls->cert_file != !tls->key_file)
-        weft_problem(problems, where, "receivers::otlp: protocols::%s::tls needs both cert_file and key_file", protocol);
+        weft_problem(problems, where, "protocols::%s::tls needs both cert_file and key_file", protocol);
     else if (tls->client_ca_file && !tls->cert_file)
-        weft_problem(problems, where, "receivers::otlp: protocols::%s::tls::client_ca_file needs cert_file and key_file",
+        weft_problem(problems, where, "protocols::%s::tls::client_ca_file needs cert_file and key_file",
                      protocol);
+}
+
+static void check_endpoint(const char *endpoint, bool wanted, const char *protocol, const struct weft_node *protocols,
+                           struct weft_problems *problems)
+{
+    const struct weft_node *own = weft_node_get(protocols, protocol);
+    const struct weft_node *where = own ? weft_node_get(own, "endpoint") : NULL;
+
+    if (wanted && !weft_endpoint_well_formed(endpoint))
+        weft_problem(problems, where ? where : protocols, "protocols::%s::endpoint: '%s' is not host:port", protocol, endpoint);
 }
 
 static void check_paths(const struct weft_otlp *r, const struct weft_node *where, struct weft_problems *problems)
 {
     for (int i = 0; i < WEFT_SIGNALS; i++)
         if (r->http_options.paths[i][0] != '/')
-            weft_problem(problems, where, "receivers::otlp: protocols::http::%s_url_path must begin with '/'",
+            weft_problem(problems, where, "protocols::http::%s_url_path must begin with '/'",
                          weft_signal_name((enum weft_signal)i));
 }
 
@@ -103,9 +114,11 @@ static int check(struct weft_receiver *self, const struct weft_node *map, struct
     size_t before = problems->n;
 
     if (!r->want_grpc && !r->want_http)
-        weft_problem(problems, where, "receivers::otlp: must specify at least one protocol (grpc or http) under 'protocols'");
+        weft_problem(problems, where, "must specify at least one protocol (grpc or http) under 'protocols'");
     check_tls(&r->grpc_options.tls, "grpc", where, problems);
     check_tls(&r->http_options.tls, "http", where, problems);
+    check_endpoint(r->grpc_options.endpoint, r->want_grpc, "grpc", protocols, problems);
+    check_endpoint(r->http_options.endpoint, r->want_http, "http", protocols, problems);
     check_paths(r, where, problems);
     return problems->n == before ? 0 : WEFT_ERR_CONFIG;
 }
@@ -140,6 +153,10 @@ static int start(struct weft_receiver *self)
         err = weft_otlp_http_start(r);
     if (err)
         stop(self);
+    else if (r->base.loop_index == 0)
+        weft_log(r->base.log, WEFT_LOG_INFO, r->base.id, "taking OTLP over %s%s%s%s%s", r->want_grpc ? "gRPC on " : "",
+                 r->want_grpc ? r->grpc_options.endpoint : "", r->want_grpc && r->want_http ? ", HTTP on " : "",
+                 r->want_http && !r->want_grpc ? "HTTP on " : "", r->want_http ? r->http_options.endpoint : "");
     return err;
 }
 

@@ -93,13 +93,19 @@ static void a_mistake_is_told_at_its_place_with_what_was_probably_meant(void **s
         { "processors:\n  memory_limiter: {check_interval: 1}\nservice: {pipelines: {logs: {processors: [memory_limiter]}}}\n",
           "t.yaml:2:36: processors::memory_limiter::check_interval: '1' has no unit; write a duration such as 250ms, 10s or 1m30s" },
         { "processors:\n  memory_limiter:\nservice: {pipelines: {logs: {processors: [memory_limiter]}}}\n",
-          "t.yaml:2:3: memory_limiter: one of limit_mib and limit_percentage is required" },
+          "t.yaml:2:3: processors::memory_limiter: one of limit_mib and limit_percentage is required" },
         { "exporters:\n  debug: {verbosity: detialed}\n", "t.yaml:2:22: exporters::debug::verbosity: 'detialed' is not one of basic, "
                                                           "normal or detailed; did you mean 'detailed'?" },
         { "exporters:\n  otlp: {retry_on_failure: {max_interval: 1ns2}}\nservice: {pipelines: {logs: {exporters: [otlp]}}}\n",
           "t.yaml:2:3: exporters::otlp::endpoint is required\n"
           "t.yaml:2:43: exporters::otlp::retry_on_failure::max_interval: '1ns2' has no unit; write a duration such as 250ms, 10s or "
           "1m30s" },
+        { "exporters:\n  jaeger/b: {endpoint: tempo}\nservice: {pipelines: {traces: {exporters: [jaeger/b]}}}\n",
+          "t.yaml:2:24: exporters::jaeger/b: endpoint: 'tempo' is not host:port" },
+        { "exporters:\n  prometheus: {endpoint: ':99999'}\n", "t.yaml:2:26: exporters::prometheus: endpoint: ':99999' is not host:port" },
+        { "receivers:\n  otlp: {protocols: {http: {endpoint: localhost}}}\n",
+          "t.yaml:2:39: receivers::otlp: protocols::http::endpoint: 'localhost' is not host:port" },
+        { "service: {telemetry: {endpoint: here}}", "t.yaml:1:10: service::telemetry: the endpoint 'here' is not host:port" },
         { "connectors:\n  spanmetrics:\n",
           "t.yaml:2:3: connectors: this build has no connector 'spanmetrics'; 'weft components' lists what there is" },
         { "service: {pipelines: {traces: {exporters: [prometheus]}}}",

@@ -59,6 +59,8 @@ static void every_text_has_one_address_or_a_refusal(void **state)
         struct sockaddr_storage a;
         socklen_t len;
         char text[96] = "-";
+        if (weft_endpoint_well_formed(cases[i].text) != !cases[i].err)
+            fail_msg("'%s': the form alone is judged otherwise", cases[i].text);
         int err = weft_endpoint_parse(cases[i].text, &a, &len);
 
         if (!err)
