@@ -8,8 +8,8 @@ int weft_command_check(const struct weft_command *self, int argc, char **argv)
 {
     struct weft_config_args args = { .n_configs = 0 };
     const struct weft_flag flags[] = {
-        { "--config", WEFT_FLAG_CONFIG, &args, "FILE", "a configuration; several merge in order (also yaml:TEXT, env:NAME)" },
-        { "--set", WEFT_FLAG_SET, &args, "KEY=VALUE", "one value laid over the files" },
+        { "--config", WEFT_FLAG_CONFIG, &args, "FILE", "several merge in order (also yaml:TEXT, env:NAME); without: the built-in default" },
+        { "--set", WEFT_FLAG_SET, &args, "KEY=VALUE", "one value laid over the files: exporters.debug.verbosity=detailed" },
         { .name = NULL },
     };
     struct weft_words words;
@@ -23,7 +23,8 @@ int weft_command_check(const struct weft_command *self, int argc, char **argv)
     struct weft_config *config = weft_cli_load(&args);
     if (!config)
         return WEFT_EXIT_CONFIG;
-    printf("the configuration is valid: %zu pipelines, %zu receivers, %zu processors, %zu exporters\n", config->n_pipelines,
+    printf("the %s is valid: pipelines %zu, receivers %zu, processors %zu, exporters %zu\n",
+           args.n_configs ? "configuration" : "built-in default (no --config given)", config->n_pipelines,
            config->n_components[WEFT_KIND_RECEIVER], config->n_components[WEFT_KIND_PROCESSOR],
            config->n_components[WEFT_KIND_EXPORTER]);
     weft_config_free(config);

@@ -270,6 +270,14 @@ static void pump(uv_prepare_t *prepare)
 
 /* ---- what the exporter says ---- */
 
+static const char *tell_more(unsigned more, char words[48])
+{
+    words[0] = '\0';
+    if (more)
+        (void)snprintf(words, 48, " (%u more not shown)", more);
+    return words;
+}
+
 static void log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
                         const char *next)
 {
@@ -277,12 +285,10 @@ static void log_failure(struct weft_lane *lane, const struct weft_lane_batch *b,
 
     if (!weft_log_gate_open(&lane->failure_gate, uv_now(&lane->loop), &more))
         return;
-    char others[48] = "";
-    if (more)
-        (void)snprintf(others, sizeof others, " (%u more not shown)", more);
+    char others[48];
     weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id, "export of %llu %s items failed: %s%s%s; %s%s",
              (unsigned long long)(b->base.n_items - b->counted), weft_signal_name(b->base.signal), reason,
-             detail ? ": " : "", detail ? detail : "", next, others);
+             detail ? ": " : "", detail ? detail : "", next, tell_more(more, others));
 }
 
 /* The batch is given up here: counted by `word`, said once. */
@@ -387,9 +393,10 @@ static void host_reject(struct weft_exporter *exporter, struct weft_batch *batch
     uint64_t items = weft_lane_mark(lane, (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_REJECTED, reason);
     if (items == 0 || !weft_log_gate_open(&lane->reject_gate, uv_now(&lane->loop), &more))
         return;
-    weft_log(exporter->log, WEFT_LOG_WARN, lane->id, "%llu %s items refused for good: %s%s%s (%u more not shown)",
+    char others[48];
+    weft_log(exporter->log, WEFT_LOG_WARN, lane->id, "%llu %s items refused for good: %s%s%s%s",
              (unsigned long long)items, weft_signal_name(batch->signal), reason, detail ? ": " : "",
-             detail ? detail : "", more);
+             detail ? detail : "", tell_more(more, others));
 }
 
 static void host_drop(struct weft_exporter *exporter, struct weft_batch *batch, uint64_t first, uint64_t n,

@@ -61,12 +61,15 @@ static void tell(struct weft_otlp *r, enum weft_signal signal, const struct weft
     bool later = v->retry_after_s > 0;
     struct weft_log_gate *gate = later ? &r->refused_gate : &r->malformed_gate;
     unsigned untold = 0;
+    char others[48] = "";
 
     if (!weft_log_gate_open(gate, uv_now(r->base.loop), &untold))
         return;
-    weft_log(r->base.log, WEFT_LOG_WARN, r->base.id, "refused a request of %s: %s; the client is told %s (%u more untold)",
+    if (untold)
+        (void)snprintf(others, sizeof others, " (%u more not shown)", untold);
+    weft_log(r->base.log, WEFT_LOG_WARN, r->base.id, "refused a request of %s: %s; the client is told %s%s",
              signal < WEFT_SIGNALS ? weft_signal_name(signal) : "unknown kind", v->message,
-             later ? "to send it again later" : "not to send it again", untold);
+             later ? "to send it again later" : "not to send it again", others);
 }
 
 static void refuse(struct weft_otlp *r, enum weft_signal signal, int err, struct weft_otlp_verdict *v)

@@ -290,10 +290,11 @@ static uint64_t largest_body(const struct weft_otlp *r)
 
     if (memory == 0 || wanted <= fits)
         return wanted;
+    char limit[WEFT_QUANTITY_MAX], asked[WEFT_QUANTITY_MAX];
     if (r->base.loop_index == 0)
         weft_log(r->base.log, WEFT_LOG_INFO, r->base.id,
-                 "HTTP bodies above %llu bytes are refused: service.memory_limit has no room for max_request_body_size",
-                 (unsigned long long)fits);
+                 "HTTP bodies above %s are refused: service.memory_limit has no room for a max_request_body_size of %s",
+                 weft_format_bytes((double)fits, limit), weft_format_bytes((double)wanted, asked));
     return fits;
 }
 
