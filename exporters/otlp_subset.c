@@ -102,9 +102,12 @@ static int put_points(struct subset *s, uint32_t number, struct weft_slice data)
     return more;
 }
 
+/* Gauge, Sum, ...: what the view calls data, or one that it overrides, since of a oneof the last wins. */
 static bool is_data(const struct weft_field *f)
 {
-    return f->type == WEFT_LENGTH && f->number >= WEFT_METRIC_GAUGE && f->number <= WEFT_METRIC_SUMMARY;
+    return f->type == WEFT_LENGTH &&
+           (f->number == WEFT_METRIC_GAUGE || f->number == WEFT_METRIC_SUM || f->number == WEFT_METRIC_HISTOGRAM ||
+            f->number == WEFT_METRIC_EXP_HISTOGRAM || f->number == WEFT_METRIC_SUMMARY);
 }
 
 static bool any_wanted(const struct subset *s, uint32_t n)
@@ -133,10 +136,10 @@ static int put_metric(struct subset *s, const struct weft_otlp_walk *w)
     while (!err && (more = weft_wire_next(&rest, &f)) != 0) {
         if (more < 0)
             err = more;
-        else if (is_data(&f))
-            err = put_points(s, f.number, f.bytes);
-        else
+        else if (!is_data(&f))
             put_field(s->out, &f);
+        else if (f.bytes.data == metric.data.data)
+            err = put_points(s, f.number, f.bytes);
     }
     weft_wire_end_wide(s->out, mark);
     return err;

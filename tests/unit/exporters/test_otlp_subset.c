@@ -121,6 +121,10 @@ static void gauge(struct weft_buf *out, const char *name, unsigned from, unsigne
     size_t metric = weft_wire_begin(out, WEFT_OTLP_ITEMS);
 
     weft_wire_put_bytes(out, 1, weft_slice_str(name));
+    weft_wire_put_bytes(out, 6, WEFT_SLICE("a field of tomorrow"));
+    size_t overridden = weft_wire_begin(out, WEFT_METRIC_SUM); /* of a oneof the last wins */
+    weft_wire_put_bytes(out, 1, WEFT_SLICE(""));
+    weft_wire_end(out, overridden);
     size_t data = weft_wire_begin(out, WEFT_METRIC_GAUGE);
     for (unsigned i = from; i < from + n; i++) {
         size_t point = weft_wire_begin(out, 1);
