@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* arena.c: see arena.h. Blocks form a list; each is at least MIN_BLOCK bytes so that
- * small requests cost one malloc together. */
+/* arena.c: see arena.h. Blocks form a list; each is at least MIN_BLOCK bytes so that small requests cost one
+ * malloc together, and at least twice the one before it (up to KEEP_MAX), so that a steady state comes to one block. */
 #include "core/arena.h"
 
 #include <stdalign.h>
 #include <stdlib.h>
 
-enum { MIN_BLOCK = 16 * 1024 };
+enum { MIN_BLOCK = 16 * 1024, KEEP_MAX = 1024 * 1024 };
 
 struct weft_arena_block {
     struct weft_arena_block *older;
@@ -19,36 +19,56 @@ void weft_arena_init(struct weft_arena *a, size_t limit)
     *a = (struct weft_arena){ .limit = limit };
 }
 
-static void free_down_to(struct weft_arena *a, struct weft_arena_block *last)
-{
-    while (a->blocks != last) {
-        struct weft_arena_block *older = a->blocks->older;
-        free(a->blocks);
-        a->blocks = older;
-    }
-}
-
 void weft_arena_release(struct weft_arena *a)
 {
-    free_down_to(a, NULL);
+    for (struct weft_arena_block *b = a->blocks, *older; b; b = older) {
+        older = b->older;
+        free(b);
+    }
     *a = (struct weft_arena){ .limit = a->limit };
+}
+
+/* The largest block worth keeping; NULL when every one is too large for that. */
+static struct weft_arena_block *find_keeper(const struct weft_arena *a)
+{
+    struct weft_arena_block *keeper = NULL;
+
+    for (struct weft_arena_block *b = a->blocks; b; b = b->older)
+        if (b->size <= KEEP_MAX && (!keeper || b->size > keeper->size))
+            keeper = b;
+    return keeper;
 }
 
 void weft_arena_reset(struct weft_arena *a)
 {
-    struct weft_arena_block *oldest = a->blocks;
+    struct weft_arena_block *keeper = find_keeper(a);
 
-    while (oldest && oldest->older)
-        oldest = oldest->older;
-    free_down_to(a, oldest);
+    for (struct weft_arena_block *b = a->blocks, *older; b; b = older) {
+        older = b->older;
+        if (b != keeper)
+            free(b);
+    }
+    if (keeper)
+        keeper->older = NULL;
+    a->blocks = keeper;
     a->used = 0;
-    a->at = oldest ? oldest->bytes : NULL;
-    a->end = oldest ? oldest->bytes + oldest->size : NULL;
+    a->at = keeper ? keeper->bytes : NULL;
+    a->end = keeper ? keeper->bytes + keeper->size : NULL;
+}
+
+/* Twice the newest block or more, so that what a steady state needs soon fits the one block that a reset keeps. */
+static size_t next_size(const struct weft_arena *a, size_t size)
+{
+    size_t room = a->blocks ? a->blocks->size * 2 : MIN_BLOCK;
+
+    if (room > KEEP_MAX)
+        room = KEEP_MAX;
+    return size > room ? size : room;
 }
 
 static int grow(struct weft_arena *a, size_t size)
 {
-    size_t room = size > MIN_BLOCK ? size : MIN_BLOCK;
+    size_t room = next_size(a, size);
     struct weft_arena_block *block = malloc(sizeof *block + room);
 
     if (!block)

@@ -3,7 +3,7 @@
  *
  *   (1) used + what is asked for never exceeds the limit given at birth.
  *   (2) Everything allocated is freed at once, by reset or release.
- *   (3) After a reset the first block is kept, so a steady state allocates nothing.
+ *   (3) After a reset the largest block of at most 1 MiB is kept, so a steady state allocates nothing.
  *
  * An arena belongs to one thread at a time.
  */
@@ -15,7 +15,7 @@
 struct weft_arena_block;
 
 struct weft_arena {
-    struct weft_arena_block *blocks; /* newest first; the oldest one survives a reset */
+    struct weft_arena_block *blocks; /* newest first; a reset leaves at most one */
     uint8_t *at, *end;               /* free room in the newest block */
     size_t used, limit;              /* bytes handed out since the reset; the ceiling */
     bool refused;                    /* something was over the limit; whoever wants to know makes it false before */
@@ -27,7 +27,7 @@ void weft_arena_init(struct weft_arena *a, size_t limit);
 /* Frees all blocks. Accepts a zeroed arena. */
 void weft_arena_release(struct weft_arena *a);
 
-/* Forgets every allocation; keeps the first block for the next round. */
+/* Forgets every allocation; keeps one block for the next round. */
 void weft_arena_reset(struct weft_arena *a);
 
 /* `size` bytes, aligned for any type, not zeroed. NULL: over the limit, or out of memory. */
