@@ -165,7 +165,7 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
         f->largest_items = b->n_items;
     if (b->n_records > f->largest_records)
         f->largest_records = b->n_records;
-    switch (f->mood) {
+    switch (atomic_load(&f->mood)) {
     case SENDS:       deliver(f, b); break;
     case SENDS_LATER: hold(f, b); break;
     case HANGS:       hold(f, b); break;
