@@ -21,7 +21,7 @@
 #include "core/err.h"
 #include "core/otlp_json.h"
 #include "exporters/otlp_answer.h"
-#include "exporters/otlp_subset.h"
+#include "core/otlp_subset.h"
 
 #include <stdlib.h>
 

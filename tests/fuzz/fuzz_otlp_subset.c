@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first byte chooses the signal, the second which items wait, the rest is a request. A subset of what the check of OTLP
  * accepts is accepted too and holds as many items as it says; with its complement it holds all of them. */
-#include "exporters/otlp_subset.h"
+#include "core/otlp_subset.h"
 
 #include <stdint.h>
 #include <stdlib.h>

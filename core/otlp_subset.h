@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otlp_subset.h: an OTLP request holding some of a batch's items: those that still wait, within a run. Only what
- * has been accepted in part or is too large for the back end comes here; the usual batch is sent as its own bytes.
+ * has been accepted in part, is too large for the back end, or was refused comes here; the usual batch is sent as its own bytes.
  * Stateless; any thread. */
-#ifndef WEFT_EXPORTERS_OTLP_SUBSET_H
-#define WEFT_EXPORTERS_OTLP_SUBSET_H
+#ifndef WEFT_CORE_OTLP_SUBSET_H
+#define WEFT_CORE_OTLP_SUBSET_H
 
 #include "core/buf.h"
 #include "core/component.h"
@@ -11,5 +11,8 @@
 /* Appends to `out` a request with the items [first, end) of the batch that are WAITING; *ret_n is how many. 0,
  * WEFT_ERR_MALFORMED, or the buffer's own error. */
 int weft_otlp_subset(const struct weft_batch *batch, uint64_t first, uint64_t end, struct weft_buf *out, uint64_t *ret_n);
+
+/* Appends to `out` a request with the items [first, end) of one payload. 0, WEFT_ERR_MALFORMED, or the buffer's own error. */
+int weft_otlp_cut(enum weft_signal signal, struct weft_slice payload, uint64_t first, uint64_t end, struct weft_buf *out);
 
 #endif

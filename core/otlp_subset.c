@@ -2,7 +2,7 @@
 /* otlp_subset.c: see otlp_subset.h. Resource and scope groups are opened when the first item of theirs is taken, so
  * that a group without any leaves nothing behind. An item of metrics is a data point: a metric that keeps some of
  * its points is copied field by field without the others. */
-#include "exporters/otlp_subset.h"
+#include "core/otlp_subset.h"
 
 #include "core/otlp_fields.h"
 
@@ -10,7 +10,8 @@
 enum { POINTS = 1 };
 
 struct subset {
-    const struct weft_batch *batch;
+    enum weft_signal signal;
+    const uint8_t *states; /* NULL: whatever state they are in */
     uint64_t first, end; /* the run */
     uint64_t at;         /* index of the next item */
     uint64_t taken;
@@ -21,7 +22,7 @@ struct subset {
 
 static bool wanted(const struct subset *s, uint64_t i)
 {
-    return i >= s->first && i < s->end && s->batch->item_state[i] == WEFT_ITEM_WAITING;
+    return i >= s->first && i < s->end && (!s->states || s->states[i] == WEFT_ITEM_WAITING);
 }
 
 /* Steps over the next item; true when it is one of ours. */
@@ -151,7 +152,7 @@ static int put_item(struct subset *s, const struct weft_otlp_walk *w)
         close_resource(s);
     else if (w->new_scope)
         close_scope(s);
-    if (s->batch->signal == WEFT_METRICS)
+    if (s->signal == WEFT_METRICS)
         return put_metric(s, w);
     if (take(s)) {
         open_groups(s, w);
@@ -160,12 +161,12 @@ static int put_item(struct subset *s, const struct weft_otlp_walk *w)
     return 0;
 }
 
-static int put_record(struct subset *s, const struct weft_record *record)
+static int put_payload(struct subset *s, struct weft_slice payload)
 {
     struct weft_otlp_walk w;
     int more, err = 0;
 
-    weft_otlp_walk_init(&w, record->payload);
+    weft_otlp_walk_init(&w, payload);
     while (!err && (more = weft_otlp_walk_next(&w)) != 0)
         err = more < 0 ? more : put_item(s, &w);
     close_resource(s);
@@ -174,13 +175,14 @@ static int put_record(struct subset *s, const struct weft_record *record)
 
 int weft_otlp_subset(const struct weft_batch *batch, uint64_t first, uint64_t end, struct weft_buf *out, uint64_t *ret_n)
 {
-    struct subset s = { .batch = batch, .first = first, .end = end < batch->n_items ? end : batch->n_items, .out = out };
+    struct subset s = { .signal = batch->signal, .states = batch->item_state, .first = first,
+                        .end = end < batch->n_items ? end : batch->n_items, .out = out };
 
     for (size_t i = 0; i < batch->n_records; i++) {
         uint64_t next = s.at + batch->records[i].n_items;
         /* Records that lie before or behind the run are not looked at. */
         if (next > s.first && s.at < s.end) {
-            int err = put_record(&s, &batch->records[i]);
+            int err = put_payload(&s, batch->records[i].payload);
             if (err)
                 return err;
         }
@@ -188,4 +190,12 @@ int weft_otlp_subset(const struct weft_batch *batch, uint64_t first, uint64_t en
     }
     *ret_n = s.taken;
     return out->err;
+}
+
+int weft_otlp_cut(enum weft_signal signal, struct weft_slice payload, uint64_t first, uint64_t end, struct weft_buf *out)
+{
+    struct subset s = { .signal = signal, .first = first, .end = end, .out = out };
+    int err = put_payload(&s, payload);
+
+    return err ? err : out->err;
 }

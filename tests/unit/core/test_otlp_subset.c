@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exporters/otlp_subset.h"
+#include "core/otlp_subset.h"
 #include "exporters/otlp.h"
 #include "tests/support/fake_lane.h"
 
@@ -171,6 +171,24 @@ static void a_metric_keeps_the_points_that_wait(void **state)
     assert_string_equal(text, "a/By 0 2; c/By 4 5; ");
 }
 
+static void a_run_is_cut_out_of_a_payload_whatever_its_state(void **state)
+{
+    struct fixture *f = *state;
+    const struct { uint64_t first, end; const char *names; } cases[] = {
+        { 0, 5, "item-0 item-1 item-2 item-3 item-4 " }, { 1, 3, "item-1 item-2 " }, { 4, 9, "item-4 " }, { 2, 2, "" },
+    };
+
+    fake_payload(&f->payloads[0], WEFT_LOGS, "shop", 0, 3);
+    fake_payload(&f->payloads[0], WEFT_LOGS, "cart", 3, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        weft_buf_reset(&f->out);
+        assert_int_equal(weft_otlp_cut(WEFT_LOGS, weft_buf_slice(&f->payloads[0]), cases[i].first, cases[i].end, &f->out), 0);
+        const char *names = fake_payload_names(WEFT_LOGS, weft_buf_slice(&f->out));
+        if (strcmp(names, cases[i].names) != 0)
+            fail_msg("[%d,%d): %s", (int)cases[i].first, (int)cases[i].end, names);
+    }
+}
+
 static void a_broken_payload_and_a_full_buffer_are_errors(void **state)
 {
     struct fixture *f = *state;
@@ -193,6 +211,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_items_that_wait_are_taken_and_no_others, setup, teardown),
         cmocka_unit_test_setup_teardown(resource_and_scope_stay_with_their_items, setup, teardown),
         cmocka_unit_test_setup_teardown(a_metric_keeps_the_points_that_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_run_is_cut_out_of_a_payload_whatever_its_state, setup, teardown),
         cmocka_unit_test_setup_teardown(a_broken_payload_and_a_full_buffer_are_errors, setup, teardown),
     };
     if (argc > 1)
