@@ -442,6 +442,7 @@ static void run(void *data)
         begin_to_close(lane);
     uv_sem_post(&lane->answer);
     (void)uv_run(&lane->loop, UV_RUN_DEFAULT);
+    atomic_store(&lane->thread_ended, true);
 }
 
 /* ---- opening ---- */
@@ -501,6 +502,9 @@ static int open_readers(struct weft_lane *lane, const struct weft_lane_setup *se
         int err = weft_cursor_open(&reader->cursor, reader->source.journal, &o);
         if (err)
             return err;
+        struct weft_journal_stats journal;
+        weft_journal_stats(reader->source.journal, &journal);
+        reader->capacity_bytes = journal.capacity_bytes;
         lane->n_readers++;
     }
     return 0;
@@ -632,15 +636,20 @@ static void close_loop(struct weft_lane *lane, bool ran)
     lane->loop_open = false;
 }
 
+void weft_lane_wait(struct weft_lane *lane)
+{
+    if (lane->thread_runs && !draining(lane))
+        weft_lane_drain(lane, 1);
+    if (lane->thread_runs)
+        end_thread(lane);
+}
+
 int weft_lane_join(struct weft_lane *lane, struct weft_lane_left *ret_left)
 {
     bool ran = lane->thread_runs || lane->closing;
 
     if (!lane->joined) {
-        if (lane->thread_runs && !draining(lane))
-            weft_lane_drain(lane, 1);
-        if (lane->thread_runs)
-            end_thread(lane);
+        weft_lane_wait(lane);
         close_readers(lane); /* before the bell: publications ring it */
         close_loop(lane, ran);
         lane->joined = true;

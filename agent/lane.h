@@ -66,6 +66,10 @@ struct weft_lane_left { uint64_t records, items, bytes; };
  * `deadline_mono_ms`. Does not wait, so that all lanes drain at once. Main thread, after the loops are stopped. */
 void weft_lane_drain(struct weft_lane *lane, uint64_t deadline_mono_ms);
 
+/* Waits until the drain is over and the thread has ended (begins one with no time left when there was none). Figures may
+ * be asked for meanwhile and afterwards. Idempotent. Main thread, before join. */
+void weft_lane_wait(struct weft_lane *lane);
+
 /* Waits for the end of the drain (begins one with no time left when there was none), stops the exporter, joins the
  * thread, closes the cursors. 0, or WEFT_ERR_TIMEOUT with *ret_left saying what is left (also counted as dropped, reason
  * "shutdown"). Idempotent. Main thread. */
@@ -76,7 +80,7 @@ void weft_lane_free(struct weft_lane *lane); /* joins first when that has not be
 /* The exporter's id; good until free. */
 const char *weft_lane_id(const struct weft_lane *lane);
 
-/* ---- figures; any thread, but not beside join or free ---- */
+/* ---- figures; any thread, but not beside join or free (beside wait is fine) ---- */
 enum { WEFT_LANE_BUCKETS = 13, WEFT_LANE_REASONS = 48, WEFT_LANE_REASON_LEN = 32, WEFT_LANE_ERROR_LEN = 256 };
 
 /* Upper bounds of the duration histogram, in seconds; one more bucket (+Inf) lies behind them. */

@@ -151,18 +151,15 @@ static void add_skipped(struct weft_lane_stats *s, enum weft_signal signal, uint
 static uint64_t add_reader(const struct weft_lane_reader *reader, struct weft_lane_stats *s)
 {
     struct weft_cursor_stats c = { .skipped_items = reader->skipped_items };
-    struct weft_journal_stats j = { 0 };
 
     s->has_signal[reader->source.signal] = true;
-    if (reader->cursor) {
+    if (reader->cursor)
         weft_cursor_stats(reader->cursor, &c);
-        weft_journal_stats(reader->source.journal, &j);
-    }
     uint64_t counted = atomic_load_explicit(&reader->counted_items, memory_order_acquire);
     s->waiting_records += c.waiting_records;
     s->waiting_bytes += c.waiting_bytes;
     s->waiting_items += c.waiting_items > counted ? c.waiting_items - counted : 0;
-    s->capacity_bytes += j.capacity_bytes;
+    s->capacity_bytes += reader->capacity_bytes;
     return c.skipped_items;
 }
 
@@ -181,5 +178,5 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
     for (int signal = 0; signal < WEFT_SIGNALS; signal++)
         add_skipped(ret_stats, (enum weft_signal)signal, skipped[signal]);
     ret_stats->has_breaker = lane->retry.options.breaker_threshold > 0;
-    ret_stats->busy_ms = lane->loop_open ? weft_beat_age_ms(&lane->beat, weft_clock_mono_ms()) : 0;
+    ret_stats->busy_ms = lane->loop_open && !atomic_load(&lane->thread_ended) ? weft_beat_age_ms(&lane->beat, weft_clock_mono_ms()) : 0;
 }

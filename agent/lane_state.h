@@ -52,6 +52,7 @@ struct weft_lane_reader {
     _Atomic uint64_t oldest_mono_ns;       /* arrival of the first record of `first`; 0: none is unsettled */
     _Atomic uint64_t counted_items;        /* have an outcome, and are not settled yet */
     uint64_t skipped_items;                /* what the closed cursor had lost; set by join */
+    uint64_t capacity_bytes;               /* of the journal */
 };
 
 /* One loss by reason; slots are filled once and never change their name. */
@@ -94,6 +95,7 @@ struct weft_lane {
     uv_sem_t answer;            /* start has a result */
     int start_result;
     bool loop_open, thread_runs, joined;
+    atomic_bool thread_ended;
     int join_result;
     struct weft_lane_left left;
     _Atomic uint64_t drain_until_ms; /* 0: not draining */

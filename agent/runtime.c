@@ -10,7 +10,6 @@
 #include "core/err.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { GRACE_STEP_MS = 20, GRACE_MAX_MS = 1000 };
@@ -190,31 +189,20 @@ static void stop_ingest(struct weft_runtime *rt, uint64_t deadline_ms)
         weft_loop_stop(rt->loops[i]);
 }
 
+/* Its figures live until it has nothing more to do; only the join itself, which takes no time then, shuts readers out. */
 static int join_lane(struct weft_runtime *rt, struct weft_rt_exporter *e)
 {
     struct weft_lane_left left = { 0 };
-    int err = weft_lane_join(e->lane, &left);
 
+    weft_lane_wait(e->lane);
+    uv_mutex_lock(&rt->figures_lock);
+    int err = weft_lane_join(e->lane, &left);
+    uv_mutex_unlock(&rt->figures_lock);
     if (err == WEFT_ERR_TIMEOUT)
         weft_log(&rt->log, WEFT_LOG_ERROR, e->component->id,
                  "service.shutdown_timeout has passed with %llu items (%llu bytes) not sent; they are dropped",
                  (unsigned long long)left.items, (unsigned long long)left.bytes);
     return err == WEFT_ERR_TIMEOUT ? err : 0;
-}
-
-/* From here on the figures are those of this moment: a lane that is being joined cannot be asked. */
-static void freeze_figures(struct weft_runtime *rt)
-{
-    uv_mutex_lock(&rt->figures_lock);
-    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
-        struct weft_rt_exporter *e = &rt->exporters[i];
-        struct weft_lane_stats *copy = e->lane ? calloc(1, sizeof *copy) : NULL;
-        if (copy)
-            weft_lane_stats(e->lane, copy);
-        e->last_stats = copy;
-        e->frozen = true;
-    }
-    uv_mutex_unlock(&rt->figures_lock);
 }
 
 int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
@@ -228,7 +216,6 @@ int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
     for (size_t i = 0; i < n; i++)
         if (rt->exporters[i].lane)
             weft_lane_drain(rt->exporters[i].lane, deadline_mono_ms);
-    freeze_figures(rt);
     for (size_t i = 0; i < n; i++)
         if (rt->exporters[i].lane && join_lane(rt, &rt->exporters[i]))
             rt->stop_result = WEFT_ERR_TIMEOUT;
@@ -252,12 +239,8 @@ void weft_runtime_lane_stats(const struct weft_runtime *rt, size_t index, struct
     const struct weft_rt_exporter *e = &rt->exporters[index];
     uv_mutex_t *lock = (uv_mutex_t *)(uintptr_t)&rt->figures_lock;
 
-    memset(ret_stats, 0, sizeof *ret_stats);
     uv_mutex_lock(lock);
-    if (!e->frozen)
-        weft_lane_stats(e->lane, ret_stats);
-    else if (e->last_stats)
-        *ret_stats = *e->last_stats;
+    weft_lane_stats(e->lane, ret_stats);
     uv_mutex_unlock(lock);
 }
 

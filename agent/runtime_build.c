@@ -315,7 +315,6 @@ void weft_runtime_unbuild(struct weft_runtime *rt)
     for (size_t i = 0; rt->exporters && i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
         weft_lane_free(rt->exporters[i].lane);
         free(rt->exporters[i].instance);
-        free(rt->exporters[i].last_stats);
     }
     free(rt->exporters);
     free_pipelines(rt);

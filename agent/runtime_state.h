@@ -25,8 +25,6 @@ struct weft_rt_exporter {
     struct weft_lane_config lane_config;
     struct weft_exporter *instance;
     struct weft_lane *lane;                 /* NULL: not used by a pipeline */
-    struct weft_lane_stats *last_stats;     /* taken before the lane was joined, when frozen; NULL: no room for them */
-    bool frozen;
 };
 
 struct weft_rt_receiver {
@@ -62,7 +60,7 @@ struct weft_runtime {
 uint64_t weft_runtime_receiver_budget(const struct weft_runtime *rt);
 uint64_t weft_runtime_exporter_budget(const struct weft_runtime *rt);
 
-/* The figures of exporter `index`, which must have a lane: live ones, or those from before it was stopped. Any thread. */
+/* The figures of exporter `index`, which must have a lane: live ones until it has been stopped, then its last. Any thread. */
 void weft_runtime_lane_stats(const struct weft_runtime *rt, size_t index, struct weft_lane_stats *ret_stats);
 
 /* Parts of weft_runtime_open, in order (runtime_build.c). Each logs its own failure. */

@@ -577,6 +577,38 @@ static void what_hangs_at_the_deadline_is_counted_and_what_was_sent_is_not(void 
     weft_journal_close(j);
 }
 
+static void ask_until_all_is_sent(void *lane)
+{
+    while (stats_of(lane).sent_items[WEFT_LOGS] < 100)
+        sched_yield();
+}
+
+static void figures_live_until_the_drain_is_over(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_journal();
+    struct fake f = fake_of(&four_at_once, SENDS_LATER);
+    struct weft_lane_config config = quick();
+    uv_thread_t reader;
+    config.batch_items = 2;
+    struct weft_lane *lane = start_lane(&f, j, config);
+
+    assert_int_equal(uv_thread_create(&reader, ask_until_all_is_sent, lane), 0);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(append(j, 100, 1), 0);
+    weft_lane_drain(lane, weft_clock_mono_ms() + PATIENCE_MS);
+    weft_lane_wait(lane);
+    uv_thread_join(&reader); /* it saw the last one go, or would never end */
+    weft_lane_wait(lane);
+    assert_int_equal(weft_lane_join(lane, NULL), 0);
+    struct weft_lane_stats s = stats_of(lane);
+    assert_int_equal(s.capacity_bytes, MIB);
+    assert_int_equal(s.busy_ms, 0);
+    assert_int_equal(accounted(&s), 100);
+    weft_lane_free(lane);
+    weft_journal_close(j);
+}
+
 static void an_exporter_that_cannot_start_hands_its_error_back(void **state)
 {
     (void)state;
@@ -733,6 +765,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(batches_that_end_in_any_order_are_settled_in_order),
         cmocka_unit_test(the_cursor_does_not_pass_a_batch_that_is_out),
         cmocka_unit_test(what_hangs_at_the_deadline_is_counted_and_what_was_sent_is_not),
+        cmocka_unit_test(figures_live_until_the_drain_is_over),
         cmocka_unit_test(an_exporter_that_cannot_start_hands_its_error_back),
         cmocka_unit_test(an_exporter_without_a_back_end_has_no_breaker),
         cmocka_unit_test(a_lane_that_waits_uses_no_cpu),
