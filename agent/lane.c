@@ -11,6 +11,8 @@
  * So an exporter's send is never called from inside its own callbacks. Stopping:
  *
  *   RUNNING --drain--> DRAINING --at the tail, or the deadline--> CLOSING --handles closed--> ended (join)
+ *      |                  |--the back end fails, and the journals last--v
+ *      '-----park----> PARKING --no request is out, or the deadline--> CLOSING
  *
  * One retry machine serves all batches of the lane, because it is the back end that is down, not a batch;
  * max_elapsed_time is counted for each batch from its own first failure. */
@@ -33,6 +35,7 @@ enum {
     NO_MEMORY_MS = 1000,   /* until a batch that had no room is tried again */
     QUIET_MS = 2000,       /* without a record: give memory back */
     LOCAL_RETRY_MS = 100,  /* of exporters without a back end */
+    LAST_ANSWERS_MS = 5000, /* for requests that are out when nothing more is sent */
 };
 
 static struct weft_lane *lane_of(struct weft_exporter *exporter)
@@ -241,6 +244,31 @@ static void watch_deadline(struct weft_lane *lane)
     (void)uv_timer_start(&lane->deadline, on_deadline, until > now ? until - now : 0, 0);
 }
 
+static bool back_end_fails(const struct weft_lane *lane)
+{
+    return lane->retry.failures > 0 || lane->retry.breaker != WEFT_BREAKER_CLOSED;
+}
+
+/* Nothing more is sent: what waits, waits for who comes after us. */
+static bool leaves_the_rest(const struct weft_lane *lane)
+{
+    return draining(lane)
+           && (atomic_load_explicit(&lane->parking, memory_order_relaxed) || (lane->lasting && back_end_fails(lane)));
+}
+
+/* Ends with the requests that are out, and waits for those a moment only. */
+static void end_with_what_is_out(struct weft_lane *lane)
+{
+    go_on_at_once(lane, false);
+    if (lane->n_out == 0) {
+        begin_to_close(lane);
+        return;
+    }
+    if (!lane->hurried && uv_timer_get_due_in(&lane->deadline) > LAST_ANSWERS_MS)
+        (void)uv_timer_start(&lane->deadline, on_deadline, LAST_ANSWERS_MS, 0);
+    lane->hurried = true;
+}
+
 static void on_ring(void *data)
 {
     struct weft_lane *lane = data;
@@ -257,6 +285,10 @@ static void pump(uv_prepare_t *prepare)
     if (!lane->dirty || lane->closing)
         return;
     lane->dirty = false;
+    if (leaves_the_rest(lane)) {
+        end_with_what_is_out(lane);
+        return;
+    }
     bool drain = draining(lane); /* before the last look: what was published before it must go out */
     enum prospect prospect = send_what_may_be_sent(lane);
     if (prospect == NOTHING_THERE && !arm_all(lane))
@@ -506,6 +538,10 @@ static int open_readers(struct weft_lane *lane, const struct weft_lane_setup *se
         weft_journal_stats(reader->source.journal, &journal);
         reader->capacity_bytes = journal.capacity_bytes;
         lane->n_readers++;
+        lane->lasting = (i == 0 || lane->lasting) && reader->source.lasting;
+        struct weft_cursor_stats stats;
+        weft_cursor_stats(reader->cursor, &stats);
+        reader->recovered_items = stats.waiting_items;
     }
     return 0;
 }
@@ -595,16 +631,25 @@ void weft_lane_drain(struct weft_lane *lane, uint64_t deadline_mono_ms)
         weft_bell_ring(&lane->bell);
 }
 
-/* What has no outcome. Nobody else is there any more. */
-static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader, struct weft_lane_left *left)
+void weft_lane_park(struct weft_lane *lane, uint64_t deadline_mono_ms)
 {
+    atomic_store_explicit(&lane->parking, true, memory_order_relaxed);
+    weft_lane_drain(lane, deadline_mono_ms);
+}
+
+/* What has no outcome. Nobody else is there any more. */
+static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader)
+{
+    bool stays = reader->source.lasting || atomic_load_explicit(&lane->parking, memory_order_relaxed);
+    struct weft_lane_left *left = stays ? &lane->kept : &lane->left;
     struct weft_cursor_stats c;
 
     weft_cursor_stats(reader->cursor, &c);
     uint64_t items = c.waiting_items - atomic_load_explicit(&reader->counted_items, memory_order_relaxed);
     reader->skipped_items = c.skipped_items;
     atomic_store_explicit(&reader->counted_items, 0, memory_order_relaxed);
-    weft_lane_lose(lane, WEFT_LANE_DROPPED, reader->source.signal, "shutdown", items);
+    if (!stays)
+        weft_lane_lose(lane, WEFT_LANE_DROPPED, reader->source.signal, "shutdown", items);
     left->items += items;
     left->records += c.waiting_records;
     left->bytes += c.waiting_bytes;
@@ -613,7 +658,7 @@ static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader, 
 static void close_readers(struct weft_lane *lane)
 {
     for (size_t i = 0; i < lane->n_readers; i++) {
-        count_left(lane, &lane->readers[i], &lane->left);
+        count_left(lane, &lane->readers[i]);
         weft_cursor_close(lane->readers[i].cursor);
         lane->readers[i].cursor = NULL;
     }
@@ -658,6 +703,11 @@ int weft_lane_join(struct weft_lane *lane, struct weft_lane_left *ret_left)
     if (lane->join_result && ret_left)
         *ret_left = lane->left;
     return lane->join_result;
+}
+
+struct weft_lane_left weft_lane_kept(const struct weft_lane *lane)
+{
+    return lane->kept;
 }
 
 void weft_lane_free(struct weft_lane *lane)

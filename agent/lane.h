@@ -3,7 +3,7 @@
  *
  *   (1) Ingest never waits for a lane: one that stands still is a cursor that stands still.
  *   (2) Of what a lane has passed, each item was sent, rejected or dropped for a counted reason; with what
- *       waits, that is what its journals took since the lane opened.
+ *       waits, that is what waited when the lane opened and what its journals took since.
  *   (3) The cursor settles only what has a final outcome, in order: a retry repeats a request, it never skips one.
  *   (4) The exporter runs on the lane's thread only, from start to stop.
  *   (5) After weft_lane_join() the lane holds no handle, no batch and no cursor: uv_loop_close must return 0.
@@ -38,6 +38,8 @@ struct weft_lane_source {
     const char *pipeline;        /* its id; must live as long as the lane */
     struct weft_journal *journal;
     enum weft_signal signal;
+    bool lasting;                /* the journal outlives the process: what is not sent at a stop waits there, and is not dropped */
+    bool ends;                   /* nothing is appended any more: once all is settled the lane gives its place in it up */
 };
 
 struct weft_lane_setup {
@@ -63,17 +65,26 @@ int weft_lane_start(struct weft_lane *lane);
 struct weft_lane_left { uint64_t records, items, bytes; };
 
 /* Begins to stop: the lane runs until its cursors are at the tail and nothing is in flight, or until
- * `deadline_mono_ms`. Does not wait, so that all lanes drain at once. Main thread, after the loops are stopped. */
+ * `deadline_mono_ms`. When all its journals last, it does not wait for a back end that is failing: it ends with the requests that
+ * are out. Does not wait, so that all lanes drain at once. Main thread, after the loops are stopped. */
 void weft_lane_drain(struct weft_lane *lane, uint64_t deadline_mono_ms);
+
+/* Begins to stop for another lane to go on from here: sends nothing new and ends with the requests that are out, or at
+ * `deadline_mono_ms`. What waits is not dropped, whatever the journals; they must outlive the lane. Does not wait. Main thread;
+ * receivers may go on meanwhile. */
+void weft_lane_park(struct weft_lane *lane, uint64_t deadline_mono_ms);
 
 /* Waits until the drain is over and the thread has ended (begins one with no time left when there was none). Figures may
  * be asked for meanwhile and afterwards. Idempotent. Main thread, before join. */
 void weft_lane_wait(struct weft_lane *lane);
 
 /* Waits for the end of the drain (begins one with no time left when there was none), stops the exporter, joins the
- * thread, closes the cursors. 0, or WEFT_ERR_TIMEOUT with *ret_left saying what is left (also counted as dropped, reason
+ * thread, closes the cursors. 0, or WEFT_ERR_TIMEOUT with *ret_left saying what is lost (also counted as dropped, reason
  * "shutdown"). Idempotent. Main thread. */
 int weft_lane_join(struct weft_lane *lane, struct weft_lane_left *ret_left);
+
+/* What waits in journals that last, or for the lane that goes on. After join. */
+struct weft_lane_left weft_lane_kept(const struct weft_lane *lane);
 
 void weft_lane_free(struct weft_lane *lane); /* joins first when that has not been done; accepts NULL */
 
@@ -98,6 +109,7 @@ struct weft_lane_reason {
 
 struct weft_lane_stats {
     bool has_signal[WEFT_SIGNALS];     /* signals that a pipeline brings to this lane */
+    uint64_t recovered_items[WEFT_SIGNALS]; /* waited already when the lane opened; what its journals took comes on top */
     uint64_t sent_items[WEFT_SIGNALS], sent_bytes[WEFT_SIGNALS], retries[WEFT_SIGNALS];
     uint64_t duration_count, duration_sum_ns;
     uint64_t duration_buckets[WEFT_LANE_BUCKETS + 1]; /* not cumulative */

@@ -153,6 +153,7 @@ static uint64_t add_reader(const struct weft_lane_reader *reader, struct weft_la
     struct weft_cursor_stats c = { .skipped_items = reader->skipped_items };
 
     s->has_signal[reader->source.signal] = true;
+    s->recovered_items[reader->source.signal] += reader->recovered_items;
     if (reader->cursor)
         weft_cursor_stats(reader->cursor, &c);
     uint64_t counted = atomic_load_explicit(&reader->counted_items, memory_order_acquire);
@@ -172,6 +173,9 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
         skipped[lane->readers[i].source.signal] += add_reader(&lane->readers[i], ret_stats);
     for (size_t i = 0; i < lane->n_readers; i++)
         add_oldest(&lane->readers[i], ret_stats, weft_clock_mono_ns());
+    ret_stats->waiting_records += lane->kept.records; /* of cursors that are closed */
+    ret_stats->waiting_items += lane->kept.items;
+    ret_stats->waiting_bytes += lane->kept.bytes;
     copy_error(lane, ret_stats);
     copy_counters(lane, ret_stats);
     copy_reasons(lane, ret_stats);

@@ -51,7 +51,8 @@ struct weft_lane_reader {
     bool has_ahead;
     _Atomic uint64_t oldest_mono_ns;       /* arrival of the first record of `first`; 0: none is unsettled */
     _Atomic uint64_t counted_items;        /* have an outcome, and are not settled yet */
-    uint64_t skipped_items;                /* what the closed cursor had lost; set by join */
+    uint64_t skipped_items;                /* what the closed cursor had lost; set when it is closed */
+    uint64_t recovered_items;              /* waited when it was opened */
     uint64_t capacity_bytes;               /* of the journal */
 };
 
@@ -97,8 +98,11 @@ struct weft_lane {
     bool loop_open, thread_runs, joined;
     atomic_bool thread_ended;
     int join_result;
-    struct weft_lane_left left;
+    struct weft_lane_left left, kept;
     _Atomic uint64_t drain_until_ms; /* 0: not draining */
+    atomic_bool parking;        /* send nothing new; set before drain_until_ms */
+    bool lasting;               /* every journal lasts */
+    bool hurried;               /* the deadline was cut to what requests that are out may take */
 
     /* figures: the lane's thread writes, anybody reads */
     _Atomic uint64_t sent_items[WEFT_SIGNALS], sent_bytes[WEFT_SIGNALS], retries[WEFT_SIGNALS];
@@ -106,7 +110,7 @@ struct weft_lane {
     _Atomic unsigned in_flight;
     _Atomic int breaker;
     atomic_bool has_error;
-    uv_mutex_t error_lock;      /* guards `error` */
+    uv_mutex_t error_lock;      /* guards `error`, and a reader's cursor against being closed while figures are read */
     char error[WEFT_LANE_ERROR_LEN];
     _Atomic size_t n_slots;
     struct weft_lane_slot slots[WEFT_LANE_REASONS];

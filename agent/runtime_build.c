@@ -123,7 +123,8 @@ static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t
     for (size_t i = 0; i < rt->config->n_pipelines; i++) {
         const struct weft_config_pipeline *p = &rt->config->pipelines[i];
         if (names(p->exporters, p->n_exporters, index))
-            sources[n++] = (struct weft_lane_source){ p->id, weft_pipeline_journal(rt->pipelines[i].pipeline), p->signal };
+            sources[n++] = (struct weft_lane_source){ .pipeline = p->id, .journal = weft_pipeline_journal(rt->pipelines[i].pipeline),
+                                                      .signal = p->signal };
     }
     struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n,
                                      .start = WEFT_CURSOR_TAIL };
