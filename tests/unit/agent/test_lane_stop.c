@@ -95,6 +95,7 @@ static struct fake fake_of(enum mood mood)
     return (struct fake){ .base = { .type = &type, .id = "es/fake" }, .mood = mood };
 }
 
+/* Its end is in the figures, too: what it kept waits. */
 static uint64_t dropped(struct weft_lane *lane)
 {
     struct weft_lane_stats s;
@@ -103,6 +104,8 @@ static uint64_t dropped(struct weft_lane *lane)
     weft_lane_stats(lane, &s);
     for (size_t i = 0; i < s.n_reasons; i++)
         n += s.reasons[i].items;
+    assert_int_equal(s.waiting_items, weft_lane_kept(lane).items);
+    assert_int_equal(s.sent_items[WEFT_LOGS] + n + s.waiting_items, 20);
     return n;
 }
 
