@@ -19,13 +19,19 @@ void weft_arena_init(struct weft_arena *a, size_t limit)
     *a = (struct weft_arena){ .limit = limit };
 }
 
+static void free_block(struct weft_arena *a, struct weft_arena_block *b)
+{
+    weft_account_give(a->account, sizeof *b + b->size);
+    free(b);
+}
+
 void weft_arena_release(struct weft_arena *a)
 {
     for (struct weft_arena_block *b = a->blocks, *older; b; b = older) {
         older = b->older;
-        free(b);
+        free_block(a, b);
     }
-    *a = (struct weft_arena){ .limit = a->limit };
+    *a = (struct weft_arena){ .limit = a->limit, .account = a->account };
 }
 
 /* The largest block worth keeping; NULL when every one is too large for that. */
@@ -46,7 +52,7 @@ void weft_arena_reset(struct weft_arena *a)
     for (struct weft_arena_block *b = a->blocks, *older; b; b = older) {
         older = b->older;
         if (b != keeper)
-            free(b);
+            free_block(a, b);
     }
     if (keeper)
         keeper->older = NULL;
@@ -69,10 +75,17 @@ static size_t next_size(const struct weft_arena *a, size_t size)
 static int grow(struct weft_arena *a, size_t size)
 {
     size_t room = next_size(a, size);
-    struct weft_arena_block *block = malloc(sizeof *block + room);
 
-    if (!block)
+    if (!weft_account_take(a->account, sizeof(struct weft_arena_block) + room)) {
+        room = size;
+        if (!weft_account_take(a->account, sizeof(struct weft_arena_block) + room))
+            return -1;
+    }
+    struct weft_arena_block *block = malloc(sizeof *block + room);
+    if (!block) {
+        weft_account_give(a->account, sizeof *block + room);
         return -1;
+    }
     block->older = a->blocks;
     block->size = room;
     a->blocks = block;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* buf.c: see buf.h. Grows by doubling up to the limit. */
+/* buf.c: see buf.h. Grows by doubling up to the limit, by just what is needed when the account has no room for more. */
 #include "core/buf.h"
 
 #include "core/err.h"
@@ -19,7 +19,8 @@ void weft_buf_init(struct weft_buf *b, size_t limit)
 void weft_buf_release(struct weft_buf *b)
 {
     free(b->data);
-    *b = (struct weft_buf){ .limit = b->limit };
+    weft_account_give(b->account, b->cap);
+    *b = (struct weft_buf){ .limit = b->limit, .account = b->account };
 }
 
 void weft_buf_reset(struct weft_buf *b)
@@ -37,9 +38,16 @@ static int grow(struct weft_buf *b, size_t need)
     if (cap > b->limit)
         cap = b->limit;
 
+    if (!weft_account_take(b->account, cap - b->cap)) {
+        cap = need;
+        if (!weft_account_take(b->account, cap - b->cap))
+            return WEFT_ERR_LIMIT;
+    }
     uint8_t *data = realloc(b->data, cap);
-    if (!data)
+    if (!data) {
+        weft_account_give(b->account, cap - b->cap);
         return UV_ENOMEM;
+    }
     b->data = data;
     b->cap = cap;
     return 0;

@@ -4,23 +4,26 @@
  *   (1) len <= cap <= limit, always.
  *   (2) A failed append changes nothing but `err`, which is sticky: a writer may append
  *       many times and look once at the end.
+ *   (3) Where there is an account, it holds `cap` bytes; what it refuses is not allocated.
  *
  * A buffer belongs to one thread at a time.
  */
 #ifndef WEFT_CORE_BUF_H
 #define WEFT_CORE_BUF_H
 
+#include "core/ledger.h"
 #include "core/slice.h"
 
 struct weft_buf {
     uint8_t *data;
     size_t len, cap, limit;
-    int err; /* 0, WEFT_ERR_TOO_LARGE or UV_ENOMEM; sticky until reset */
+    int err; /* 0, WEFT_ERR_TOO_LARGE, WEFT_ERR_LIMIT (the account) or UV_ENOMEM; sticky until reset */
+    struct weft_account *account; /* holds `cap` bytes; may be NULL. Set it while the buffer has no memory */
 };
 
 /* An empty buffer that will never hold more than `limit` bytes. Allocates nothing yet. */
 void weft_buf_init(struct weft_buf *b, size_t limit);
-void weft_buf_release(struct weft_buf *b); /* accepts a zeroed buffer */
+void weft_buf_release(struct weft_buf *b); /* accepts a zeroed buffer; limit and account stay */
 
 /* Empties the buffer and clears the error; keeps the memory. */
 void weft_buf_reset(struct weft_buf *b);

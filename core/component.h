@@ -10,6 +10,7 @@
 
 #include "core/arena.h"
 #include "core/journal.h"
+#include "core/ledger.h"
 #include "core/log.h"
 #include "core/option.h"
 
@@ -59,6 +60,7 @@ struct weft_receiver {
     uv_loop_t *loop;                       /* the only thread that calls us */
     unsigned loop_index, n_loops;          /* which of the instances this is */
     uint64_t memory_limit;                 /* bytes this instance may hold in buffers of its own */
+    struct weft_account *account;          /* of the receiver, all instances: every buffer that grows takes from it; NULL in tests */
     struct weft_sink *sinks[WEFT_SIGNALS]; /* NULL: no pipeline wants that signal from us */
 };
 
@@ -148,6 +150,7 @@ struct weft_exporter {
     struct weft_lane *lane;
     const struct weft_exporter_host *host;
     uint64_t memory_limit;       /* bytes this exporter may hold in buffers of its own */
+    struct weft_account *account; /* every buffer that grows takes from it; NULL in tests */
 };
 
 /* What the lane does for its exporter; all on the lane's thread. */
