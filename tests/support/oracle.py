@@ -1,0 +1,491 @@
+# SPDX-License-Identifier: Apache-2.0
+"""oracle.py: keeps book of every item by its ID, so that a promise about delivery is a matter of counting.
+
+Each item carries `oid<producer, 3 digits><sequence, 8 digits>o`. A Producer sends at its pace and books each answer:
+
+    acked     the agent said yes: an obligation, it must arrive in every sink
+    refused   the agent said "not now": nothing was taken; the same items are offered again under the same IDs
+    unknown   no answer came: the items may or may not arrive; they are not offered again (a client that did would make
+              duplicates of its own, and hide the agent's)
+
+A line of a log file is an obligation from the moment its newline is written. Sinks (oracle_sinks.py) book what comes.
+What the two books must show is in the functions below: missing(), unexpected(), unlawful_duplicates(), and sums() for
+the agent's own account."""
+import json
+import os
+import pathlib
+import random
+import re
+import socket
+import struct
+import threading
+import time
+
+from lab import Lab, check, free_port, http, metrics, wait_until
+from oracle_h2 import END_HEADERS, END_STREAM, H2, grpc_status, literals
+from oracle_sinks import varint
+
+PER_PRODUCER = 10**8
+FULL = os.environ.get("WEFT_FAULT_FULL") == "1"
+
+
+# ---- payloads ----
+def field(number, body):
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+def log_request(ids, filler=b"x" * 120):
+    """An ExportLogsServiceRequest with one record for each ID."""
+    now = struct.pack("<Q", time.time_ns())
+    records = bytearray()
+    for i in ids:
+        body = b"oid%011do %s" % (i, filler)
+        records += field(2, b"\x09" + now + b"\x10\x09\x1a\x04INFO" + field(5, field(1, body)))
+    resource = field(1, field(1, b"service.name") + field(2, field(1, b"oracle")))
+    return field(1, field(1, resource) + field(2, bytes(records)))
+
+
+def span_request(ids, filler=b"x" * 60):
+    """An ExportTraceServiceRequest with one span for each ID."""
+    now = time.time_ns()
+    times = b"\x39" + struct.pack("<Q", now) + b"\x41" + struct.pack("<Q", now + 1000000)
+    spans = bytearray()
+    for i in ids:
+        trace, span = struct.pack(">QQ", 0x5eed << 48 | i, i), struct.pack(">Q", i + 1)
+        spans += field(2, field(1, trace) + field(2, span) + field(5, b"oid%011do %s" % (i, filler)) + b"\x30\x02" + times)
+    resource = field(1, field(1, b"service.name") + field(2, field(1, b"oracle")))
+    return field(1, field(1, resource) + field(2, bytes(spans)))
+
+
+# ---- producers ----
+ACKED, REFUSED, UNKNOWN = "acked", "refused", "unknown"
+
+
+class Producer(threading.Thread):
+    """Sends `rate` items a second in batches until stop(); offer() of a subclass sends one batch of IDs."""
+    numbers = iter(range(1, 1000))
+
+    def __init__(self, rate=1000, batch=50, signal="logs", name=None):
+        super().__init__(daemon=True, name=name)
+        self.number = next(Producer.numbers)
+        self.rate, self.batch, self.signal, self.next = rate, batch, signal, 0
+        self.acked, self.unknown = [], []      # (first ID, how many, when)
+        self.refusals, self.surprises = 0, []  # answers that break the protocol
+        self.over, self.paused = threading.Event(), threading.Event()
+
+    def run(self):
+        due = time.monotonic()
+        while not self.over.is_set():
+            if self.paused.is_set():
+                self.over.wait(0.02)
+                due = time.monotonic()
+                continue
+            ids = range(self.number * PER_PRODUCER + self.next, self.number * PER_PRODUCER + self.next + self.batch)
+            self.next += self.batch
+            if not self.deliver(ids):
+                break
+            due = max(due + self.batch / self.rate, time.monotonic() - 1.0)  # catches up one second at most
+            self.over.wait(max(0.0, due - time.monotonic()))
+
+    def deliver(self, ids):
+        """Offers a batch until the answer is final. False: told to stop before that."""
+        wait = 0.05
+        while True:
+            verdict = self.offer(ids)
+            if verdict != REFUSED:
+                book = self.acked if verdict == ACKED else self.unknown
+                book.append((ids[0], len(ids), time.monotonic()))
+                return True
+            self.refusals += 1
+            if self.over.wait(wait):
+                return False
+            wait = min(wait * 1.5, 0.5)
+
+    def stop(self):
+        self.over.set()
+        if self.is_alive():
+            self.join(30)
+        check(not self.is_alive(), f"producer {self.number} does not end")
+        check(not self.surprises, f"producer {self.number} got answers that it must not get: {self.surprises[:3]}")
+
+    def request(self, ids):
+        return (log_request if self.signal == "logs" else span_request)(ids)
+
+
+class HttpProducer(Producer):
+    def __init__(self, port, **options):
+        super().__init__(name="otlp-http", **options)
+        self.port, self.sock = port, None
+
+    def offer(self, ids):
+        body = self.request(ids)
+        try:
+            if not self.sock:
+                self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=15)
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            return REFUSED  # nobody there: nothing was sent
+        head = (f"POST /v1/{self.signal} HTTP/1.1\r\nHost: weft\r\nContent-Type: application/x-protobuf\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        try:
+            self.sock.sendall(head.encode() + body)
+            status, answer, close = self.read()
+        except (OSError, EOFError, ValueError):
+            self.drop()
+            return UNKNOWN
+        if close:
+            self.drop()
+        if status == 200 and answer.strip(b"\0") == b"":
+            return ACKED
+        if status in (429, 503):
+            return REFUSED
+        self.surprises.append((status, answer[:200]))
+        return UNKNOWN
+
+    def read(self):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data = self.more(data)
+        head, data = data.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").lower().split("\r\n")
+        headers = {k: v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
+        length = int(headers.get("content-length", "0"))
+        while len(data) < length:
+            data = self.more(data)
+        return int(lines[0].split()[1]), data, headers.get("connection") == "close"
+
+    def more(self, data):
+        got = self.sock.recv(65536)
+        if not got:
+            raise EOFError
+        return data + got
+
+    def drop(self):
+        self.sock.close()
+        self.sock = None
+
+
+class GrpcProducer(Producer):
+    SERVICES = {"logs": b"/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+                "traces": b"/opentelemetry.proto.collector.trace.v1.TraceService/Export"}
+    RETRYABLE = (1, 4, 8, 10, 11, 14, 15)
+
+    def __init__(self, port, **options):
+        super().__init__(name="otlp-grpc", **options)
+        self.port, self.h2, self.stream = port, None, -1
+
+    def connect(self):
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=15)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.h2, self.stream = H2(sock), -1
+
+    def offer(self, ids):
+        message = self.request(ids)
+        try:
+            if not self.h2:
+                self.connect()
+        except OSError:
+            self.h2 = None
+            return REFUSED
+        try:
+            if self.stream < 0:
+                self.h2.call_preface()
+            self.stream += 2
+            code, body = self.call(struct.pack(">BI", 0, len(message)) + message)
+        except (OSError, EOFError, ValueError, IndexError):
+            self.drop()
+            return UNKNOWN
+        if self.h2.leaving:
+            self.drop()
+        if code == 0 and body == b"\0" * 5:
+            return ACKED
+        if code in self.RETRYABLE:
+            return REFUSED
+        self.surprises.append((code, body[:200]))
+        return UNKNOWN
+
+    def call(self, data):
+        """(grpc-status, response data) of one call."""
+        h2, stream = self.h2, self.stream
+        block = b"\x83\x86" + literals((b":path", self.SERVICES[self.signal]), (b":authority", b"weft"),
+                                       (b"content-type", b"application/grpc"), (b"te", b"trailers"))
+        h2.send(1, END_HEADERS, stream, block)
+        body, at = b"", 0
+        while True:
+            while at < len(data):
+                room = min(h2.window, h2.stream_windows.get(stream, h2.initial), 16384, len(data) - at)
+                if room <= 0:
+                    break
+                h2.send(0, END_STREAM if at + room == len(data) else 0, stream, data[at:at + room])
+                h2.window -= room
+                h2.stream_windows[stream] = h2.stream_windows.get(stream, h2.initial) - room
+                at += room
+            kind, flags, of, payload = h2.next()
+            if of != stream:
+                continue
+            if kind == 3:
+                raise EOFError("the call was reset")
+            if kind == 0:
+                body += h2.data(flags, payload)
+            if kind == 1 and flags & END_STREAM:
+                h2.stream_windows.pop(stream, None)
+                return grpc_status(payload), body
+
+    def drop(self):
+        self.h2.sock.close()
+        self.h2 = None
+
+
+class FileProducer(Producer):
+    """Writes JSON lines into one log file and renames it away every `rotate` lines, as logrotate does. `keep`: None keeps
+    all renamed files; else only so many, but none before its lines are in `seen`, a function that gives a set of IDs."""
+
+    def __init__(self, directory, rotate=4000, keep=None, seen=None, stem="app", **options):
+        options.setdefault("batch", 20)
+        super().__init__(name="files", **options)
+        self.path = pathlib.Path(directory) / f"{stem}.log"
+        self.rotate, self.keep, self.seen, self.old, self.rotations = rotate, keep, seen, [], 0
+        self.out, self.lines, self.in_file = open(self.path, "ab", buffering=0), 0, []
+
+    def offer(self, ids):
+        now = time.time_ns() // 1000000
+        self.out.write(b"".join(b'{"level":30,"time":%d,"name":"oracle","pid":1,"msg":"oid%011do a line of a log file","n":%d}\n'
+                                % (now, i, i) for i in ids))
+        self.in_file.append(ids)
+        self.lines += len(ids)
+        if self.lines >= self.rotate:
+            self.turn()
+        return ACKED
+
+    def turn(self):
+        self.rotations += 1
+        old = self.path.with_name(f"{self.path.name}.{self.rotations}")
+        os.rename(self.path, old)
+        self.old.append((old, self.in_file))
+        self.out.close()
+        self.out, self.lines, self.in_file = open(self.path, "ab", buffering=0), 0, []
+        while self.keep is not None and len(self.old) > self.keep:
+            name, ranges = self.old[0]
+            seen = self.seen()
+            if not all(i in seen for r in ranges for i in r):
+                break
+            name.unlink()
+            self.old.pop(0)
+
+    def stop(self):
+        super().stop()
+        self.out.close()
+
+
+# ---- the two books against each other ----
+def ids_in(book):
+    return {i for first, n, _ in book for i in range(first, first + n)}
+
+
+def obligations(producers):
+    return set().union(*(ids_in(p.acked) for p in producers))
+
+
+def lawful(producers):
+    """Everything that may arrive."""
+    return set().union(*(set(range(p.number * PER_PRODUCER, p.number * PER_PRODUCER + p.next)) for p in producers))
+
+
+def spell(ids, limit=12):
+    """IDs as producer:from-to, for people."""
+    runs = []
+    for i in sorted(ids):
+        if runs and runs[-1][1] == i - 1:
+            runs[-1][1] = i
+        else:
+            runs.append([i, i])
+    words = [f"{a // PER_PRODUCER}:{a % PER_PRODUCER}" + (f"-{b % PER_PRODUCER}" if b > a else "") for a, b in runs]
+    return ", ".join(words[:limit]) + (f" and {len(words) - limit} more runs" if len(words) > limit else "")
+
+
+def missing(producers, sink):
+    return obligations(producers) - sink.snapshot() - set(sink.refused)
+
+
+def unexpected(producers, sink):
+    return sink.snapshot() - lawful(producers)
+
+
+def unlawful_duplicates(sink, kills=(), before_s=1.0, after_s=0.0):
+    """Second deliveries whose first one was answered, and not just before a kill: (ID, first, second, nearest kill)."""
+    found = []
+    for i, first, second in sink.again:
+        if not first.answered:
+            continue
+        if any(kill - before_s <= first.at <= kill + after_s and second.at >= kill for kill in kills):
+            continue
+        near = min((abs(first.at - kill) for kill in kills), default=None)
+        found.append((i, first.at, second.at, near))
+    return found
+
+
+def wait_for_all(producers, sinks, timeout, words=""):
+    """Until every obligation is in every sink; says what is missing otherwise. Returns how long it took."""
+    began = time.monotonic()
+    want = obligations(producers)
+
+    def here():
+        return all(want <= s.first.keys() | s.refused.keys() for s in sinks)
+    try:
+        wait_until("every obligation", here, timeout, every=0.05)
+    except AssertionError:
+        for s in sinks:
+            lost = missing(producers, s)
+            check(not lost, f"{words}: {len(lost)} of {len(want)} acknowledged items are not in the {type(s).__name__} on port "
+                  f"{s.port} ({s.mode}) after {timeout} s: {spell(lost)}")
+    return time.monotonic() - began
+
+
+# ---- the agent's own account ----
+def total(page, name, **labels):
+    wanted = [f'{k}="{v}"' for k, v in labels.items()]
+    return int(sum(v for k, v in page.items() if (k == name or k.startswith(name + "{")) and all(w in k for w in wanted)))
+
+
+def account(page, exporter, signal="logs"):
+    """{'sent', 'failed', 'dropped', 'waiting'} of one exporter that carries one signal."""
+    of = {"exporter": exporter}
+    return {"sent": total(page, "weft_exporter_sent_items_total", signal=signal, **of),
+            "failed": total(page, "weft_exporter_failed_items_total", signal=signal, **of),
+            "dropped": total(page, "weft_dropped_items_total", signal=signal, **of),
+            "waiting": total(page, "weft_queue_items", **of)}
+
+
+def check_sums(admin, exporters, signal="logs", carried=0, timeout=10):
+    """accepted (and what a start found waiting) = sent + failed + dropped + waiting, for each exporter. Polls: an item whose
+    outcome is being counted may show twice for an instant."""
+    def adds_up():
+        page = metrics(f"{admin}/metrics")
+        taken = carried + total(page, "weft_receiver_accepted_items_total", signal=signal)
+        return all(sum(account(page, e, signal).values()) == taken for e in exporters) and page
+    try:
+        return wait_until("sums", adds_up, timeout)
+    except AssertionError:
+        page = metrics(f"{admin}/metrics")
+        taken = total(page, "weft_receiver_accepted_items_total", signal=signal)
+        sums = {e: account(page, e, signal) for e in exporters}
+        raise AssertionError(f"the sums do not add up: accepted {taken}, carried over {carried}, {sums}") from None
+
+
+def breaker_of(page, exporter):
+    states = [k.split('state="')[1].split('"')[0] for k, v in page.items()
+              if k.startswith("weft_circuit_breaker_state{") and f'exporter="{exporter}"' in k and v == 1]
+    return states
+
+
+def rss_kb(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def sanitized(binary):
+    return b"__asan_init" in pathlib.Path(binary).read_bytes()
+
+
+class Rig(Lab):
+    """The daemon between producers over all three inputs and sinks. On failure the directory is kept and named."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name, self.producers, self.sinks, self.daemon, self.config = name, [], {}, None, None
+
+    def __enter__(self):
+        super().__enter__()
+        self.logs = self.dir / "logs"
+        self.logs.mkdir()
+        self.ports = {"http": free_port(), "grpc": free_port(), "admin": free_port()}
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for p in self.producers:
+            p.over.set()
+        for p in self.producers:
+            p.join(20)
+        for process in self.processes.values():
+            self.end(process, timeout=10) if process.poll() is None else None
+        for s in self.sinks.values():
+            s.close()
+        if kind and issubclass(kind, Exception) and kind.__name__ != "Skip":
+            kept = self.dir.with_name(self.dir.name.replace("weft-lab-", f"weft-failed-{self.name}-"))
+            os.rename(self.dir, kept)
+            log = kept / "weft.log"
+            print(f"kept {kept}; the end of the agent's log:\n" + (log.read_text(errors="replace")[-4000:] if log.exists() else ""),
+                  flush=True)
+        return super().__exit__(kind, error, trace)
+
+    def sink(self, name, made):
+        self.sinks[name] = made
+        return made
+
+    def configure(self, exporters, journal=None, service=None, receivers=None, processors=None):
+        """Everything for one pipeline of logs with all inputs."""
+        self.config = {
+            "receivers": {
+                "otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.ports['http']}"},
+                                       "grpc": {"endpoint": f"127.0.0.1:{self.ports['grpc']}"}}},
+                "filelog": {"include": [f"{self.logs}/*.log", f"{self.logs}/*.log.*"], "start_at": "beginning"},
+                **(receivers or {})},
+            "processors": processors or {},
+            "exporters": exporters,
+            "service": {"journal": journal or {"mode": "memory", "max_size": "8MiB"},
+                        "telemetry": {"endpoint": f"127.0.0.1:{self.ports['admin']}"},
+                        **(service or {}),
+                        "pipelines": {"logs": {"receivers": ["otlp", "filelog"], "processors": list(processors or {}),
+                                               "exporters": list(exporters)}}}}
+
+    def run_agent(self, prefix=(), env=None):
+        """Starts the daemon on the configuration; `prefix` are words before its command (faketime, prlimit)."""
+        from lab import weft_binary
+        path = self.dir / "weft.yaml"
+        path.write_text(json.dumps(self.config, indent=1))
+        self.daemon = self.start("weft", [*prefix, weft_binary(), "run", "--config", path], env=env)
+        self.daemon.admin = f"http://127.0.0.1:{self.ports['admin']}"
+        self.ready(self.daemon, "weft ready", lambda: http("GET", f"{self.daemon.admin}/health/ready")[0] == 200)
+        return self.daemon
+
+    def page(self):
+        return metrics(f"{self.daemon.admin}/metrics")
+
+    def components(self):
+        return {c["id"]: c for c in json.loads(http("GET", f"{self.daemon.admin}/api/v1/components")[2])["components"]
+                if c.get("kind") == "exporter"}
+
+    def produce(self, http_rate=0, grpc_rate=0, file_rate=0, **file):
+        made = []
+        if http_rate:
+            made.append(HttpProducer(self.ports["http"], rate=http_rate))
+        if grpc_rate:
+            made.append(GrpcProducer(self.ports["grpc"], rate=grpc_rate))
+        if file_rate:
+            made.append(FileProducer(self.logs, rate=file_rate, **file))
+        self.producers += made
+        for p in made:
+            p.start()
+        return made
+
+    def stop_producers(self):
+        for p in self.producers:
+            p.stop()
+
+    def stop_agent(self, expected=0, timeout=40):
+        code = self.end(self.daemon, timeout=timeout)
+        check(code == expected, f"exit code {code}\n{self.daemon.log.read_text()[-3000:]}")
+
+    def alive(self):
+        check(self.daemon.poll() is None, f"the daemon died with {self.daemon.returncode}\n{self.daemon.log.read_text()[-3000:]}")
+
+
+def seed_of(default=None):
+    """The seed of this run, printed; WEFT_FAULT_SEED repeats one."""
+    seed = int(os.environ.get("WEFT_FAULT_SEED") or default or time.time_ns() % 10**9)
+    print(f"seed {seed} (WEFT_FAULT_SEED={seed} repeats it)", flush=True)
+    return random.Random(seed)
+
+
+def label(text):
+    return re.sub(r"\W+", "_", text)
