@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* letters.c: see letters.h.
+ *
+ * One holding cursor, `keep`, stands before the oldest letter that is there; moving it on is what gives letters back. It and
+ * the figures are guarded by `lock`, which is held while a letter is written, so that one cannot leave before it is counted. */
+#include "agent/letters.h"
+
+#include "core/clock.h"
+#include "core/err.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <uv.h>
+
+enum { HEAD_MAX = WEFT_LETTER_REASON + WEFT_LETTER_DETAIL + WEFT_LETTER_PIPELINE + 128, WORDS_MIN = 16 };
+
+struct weft_letters {
+    struct weft_journal *journal;
+    struct weft_cursor *keep;
+    pthread_mutex_t lock;
+    struct weft_record head;         /* what keep has read and not settled */
+    bool has_head;
+    uint64_t next;                   /* sequence of the first letter that keep has not settled */
+    uint64_t *gone, gone_base;       /* one bit a sequence from gone_base on */
+    size_t n_words;
+    uint64_t from, to;               /* crossed out and not written down yet; to 0: nothing */
+    struct weft_letters_stats stats;
+    struct weft_buf text;            /* the head of a letter on its way into the journal */
+};
+
+struct weft_letters_reader {
+    struct weft_letters *letters;
+    struct weft_cursor *cursor;
+    uint64_t after, until;
+};
+
+/* ---- crossed out ---- */
+static bool is_gone(const struct weft_letters *l, uint64_t sequence)
+{
+    if (sequence < l->next)
+        return true;
+    uint64_t bit = sequence - l->gone_base;
+    return bit / 64 < l->n_words && l->gone[bit / 64] >> bit % 64 & 1;
+}
+
+/* Words in front of `next` are not asked for any more. */
+static void shift(struct weft_letters *l)
+{
+    size_t n = (size_t)((l->next - l->gone_base) / 64);
+
+    if (n < WORDS_MIN)
+        return;
+    if (n >= l->n_words) {
+        free(l->gone);
+        l->gone = NULL;
+        l->n_words = 0;
+    } else {
+        memmove(l->gone, l->gone + n, (l->n_words - n) * sizeof *l->gone);
+        memset(l->gone + l->n_words - n, 0, n * sizeof *l->gone);
+    }
+    l->gone_base += (uint64_t)n * 64;
+}
+
+static bool grow(struct weft_letters *l, size_t words)
+{
+    size_t n = words < WORDS_MIN ? WORDS_MIN : words + words / 2;
+    uint64_t *gone = realloc(l->gone, n * sizeof *gone);
+
+    if (!gone)
+        return false;
+    memset(gone + l->n_words, 0, (n - l->n_words) * sizeof *gone);
+    l->gone = gone;
+    l->n_words = n;
+    return true;
+}
+
+/* False: it was crossed out already, or there is no memory to remember it (then it stays). */
+static bool cross_out(struct weft_letters *l, uint64_t sequence)
+{
+    if (is_gone(l, sequence))
+        return false;
+    shift(l);
+    uint64_t bit = sequence - l->gone_base;
+    if (bit / 64 >= l->n_words && !grow(l, (size_t)(bit / 64) + 1))
+        return false;
+    l->gone[bit / 64] |= UINT64_C(1) << bit % 64;
+    return true;
+}
+
+/* ---- figures ---- */
+static bool has_word(const struct weft_letters_reason *r, struct weft_slice word)
+{
+    return strlen(r->word) == word.len && memcmp(r->word, word.data, word.len) == 0;
+}
+
+/* The slot of a reason; the last one takes what does not fit any more. */
+static struct weft_letters_reason *reason_of(struct weft_letters_stats *s, struct weft_slice word)
+{
+    word.len = word.len > WEFT_LETTER_REASON ? WEFT_LETTER_REASON : word.len;
+    for (size_t i = 0; i < s->n_reasons; i++)
+        if (has_word(&s->reasons[i], word))
+            return &s->reasons[i];
+    if (s->n_reasons == WEFT_LETTERS_REASONS)
+        return &s->reasons[WEFT_LETTERS_REASONS - 1];
+    if (s->n_reasons == WEFT_LETTERS_REASONS - 1)
+        word = WEFT_SLICE("other");
+    struct weft_letters_reason *r = &s->reasons[s->n_reasons++];
+    memset(r, 0, sizeof *r);
+    if (word.len > 0)
+        memcpy(r->word, word.data, word.len);
+    return r;
+}
+
+static void count(struct weft_letters *l, const struct weft_letter *letter, size_t bytes)
+{
+    struct weft_letters_reason *r = reason_of(&l->stats, letter->reason);
+
+    l->stats.letters++;
+    l->stats.items += letter->n_items;
+    l->stats.bytes += bytes;
+    r->letters++;
+    r->items += letter->n_items;
+}
+
+static void uncount(struct weft_letters *l, const struct weft_letter *letter)
+{
+    struct weft_letters_reason *r = reason_of(&l->stats, letter->reason);
+
+    l->stats.letters--;
+    l->stats.items -= letter->n_items;
+    l->stats.bytes -= letter->size;
+    r->items -= letter->n_items < r->items ? letter->n_items : r->items;
+    if (r->letters > 1)
+        r->letters--;
+    else
+        *r = l->stats.reasons[--l->stats.n_reasons];
+}
+
+/* ---- the front ---- */
+static void settle_head(struct weft_letters *l)
+{
+    l->has_head = false;
+    l->next = l->head.sequence + 1;
+    weft_cursor_settle(l->keep, l->head.sequence);
+}
+
+/* Makes `head` the oldest letter that is there, giving back what was crossed out before it. False: there is none. */
+static bool find_head(struct weft_letters *l, struct weft_letter *ret_letter)
+{
+    for (;;) {
+        if (!l->has_head && weft_cursor_next(l->keep, &l->head) <= 0)
+            return false;
+        l->has_head = true;
+        if (l->head.sequence >= l->next)
+            l->next = l->head.sequence;
+        if (!is_gone(l, l->head.sequence) && weft_letter_read(l->head.payload, ret_letter) == 0 && !ret_letter->gone_last)
+            return true;
+        settle_head(l);
+    }
+}
+
+static bool evict(struct weft_letters *l)
+{
+    struct weft_letter letter;
+
+    if (!find_head(l, &letter))
+        return false;
+    l->stats.evicted_items += letter.n_items;
+    uncount(l, &letter);
+    settle_head(l);
+    return true;
+}
+
+/* ---- writing ---- */
+static int append_once(struct weft_letters *l, const struct weft_letter *letter)
+{
+    struct weft_slice head = weft_buf_slice(&l->text);
+    struct weft_record r = { .signal = letter->gone_last ? WEFT_LOGS : letter->signal, .wall_ns = letter->refused_ns,
+                             .mono_ns = weft_clock_mono_ns() };
+    struct weft_reservation res;
+
+    int err = weft_journal_reserve(l->journal, head.len + letter->body.len, letter->n_items, &res);
+    if (err)
+        return err;
+    memcpy(res.payload, head.data, head.len);
+    if (letter->body.len)
+        memcpy(res.payload + head.len, letter->body.data, letter->body.len);
+    weft_journal_publish(l->journal, &res, &r);
+    return 0;
+}
+
+/* A journal that is full of letters gives up its oldest; one that is full for another reason (its disk) gives up none. A letter is
+ * at most a quarter of the whole, so half of it is always room enough. */
+static int append(struct weft_letters *l, const struct weft_letter *letter)
+{
+    int err;
+
+    weft_buf_reset(&l->text);
+    weft_letter_write_head(&l->text, letter);
+    if (l->text.err)
+        return l->text.err;
+    if (l->text.len + letter->body.len > weft_journal_max_payload(l->journal) / 2)
+        return WEFT_ERR_TOO_LARGE;
+    while ((err = append_once(l, letter)) == WEFT_ERR_FULL)
+        if (weft_journal_fill(l->journal) < 0.5 || !evict(l))
+            return err;
+    return err;
+}
+
+int weft_letters_put(struct weft_letters *l, const struct weft_letter *letter)
+{
+    pthread_mutex_lock(&l->lock);
+    int err = append(l, letter);
+    if (!err) {
+        count(l, letter, l->text.len + letter->body.len);
+        l->stats.written_items += letter->n_items;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return err;
+}
+
+/* ---- leaving ---- */
+/* Writes down what is crossed out, unless it was at the front and is given back already. */
+static void write_down(struct weft_letters *l)
+{
+    struct weft_letter letter;
+
+    if (!l->to)
+        return;
+    (void)find_head(l, &letter);
+    if (l->to >= l->next) {
+        letter = (struct weft_letter){ .gone_first = l->from, .gone_last = l->to, .refused_ns = weft_clock_wall_ns() };
+        (void)append(l, &letter); /* a loss of this line only brings letters back after a restart */
+    }
+    l->from = l->to = 0;
+}
+
+void weft_letters_remove(struct weft_letters *l, uint64_t sequence, const struct weft_letter *letter, enum weft_letters_end end)
+{
+    pthread_mutex_lock(&l->lock);
+    if (cross_out(l, sequence)) {
+        uncount(l, letter);
+        if (end == WEFT_LETTERS_REPLAYED)
+            l->stats.replayed_items += letter->n_items;
+        else
+            l->stats.purged_items += letter->n_items;
+        if (l->to && sequence != l->to + 1)
+            write_down(l);
+        l->from = l->to ? l->from : sequence;
+        l->to = sequence;
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+void weft_letters_flush(struct weft_letters *l)
+{
+    pthread_mutex_lock(&l->lock);
+    write_down(l);
+    pthread_mutex_unlock(&l->lock);
+}
+
+int weft_letters_purge(struct weft_letters *l, const struct weft_letters_filter *filter, uint64_t *ret_items)
+{
+    struct weft_letters_reader *r;
+    struct weft_letter letter;
+    uint64_t sequence, items = 0;
+
+    int err = weft_letters_reader_open(l, &r, 0);
+    if (err)
+        return err;
+    while (weft_letters_reader_next(r, filter, &letter, &sequence) == 1) {
+        weft_letters_remove(l, sequence, &letter, WEFT_LETTERS_PURGED);
+        weft_letters_reader_settle(r, sequence);
+        items += letter.n_items;
+    }
+    weft_letters_flush(l);
+    weft_letters_reader_close(r);
+    *ret_items = items;
+    return 0;
+}
+
+/* ---- reading ---- */
+int weft_letters_reader_open(struct weft_letters *l, struct weft_letters_reader **ret_reader, uint64_t after)
+{
+    struct weft_letters_reader *r = calloc(1, sizeof *r);
+    struct weft_cursor_options o = { .name = "reader", .start = WEFT_CURSOR_OLDEST, .wake_fd = -1 };
+    struct weft_journal_stats j;
+
+    if (!r)
+        return UV_ENOMEM;
+    weft_journal_stats(l->journal, &j);
+    r->letters = l;
+    r->after = after;
+    r->until = j.next_sequence - 1;
+    int err = weft_cursor_open(&r->cursor, l->journal, &o);
+    if (err) {
+        free(r);
+        return err;
+    }
+    *ret_reader = r;
+    return 0;
+}
+
+void weft_letters_reader_close(struct weft_letters_reader *r)
+{
+    if (!r)
+        return;
+    weft_cursor_close(r->cursor);
+    free(r);
+}
+
+static bool matches(const struct weft_letters_filter *f, const struct weft_letter *letter)
+{
+    return !letter->gone_last && (!f->reason || weft_slice_is(letter->reason, f->reason))
+           && (!f->before_ns || letter->refused_ns < f->before_ns);
+}
+
+static bool is_there(struct weft_letters *l, uint64_t sequence)
+{
+    pthread_mutex_lock(&l->lock);
+    bool there = !is_gone(l, sequence);
+    pthread_mutex_unlock(&l->lock);
+    return there;
+}
+
+int weft_letters_reader_next(struct weft_letters_reader *r, const struct weft_letters_filter *filter,
+                             struct weft_letter *ret_letter, uint64_t *ret_sequence)
+{
+    struct weft_record record;
+    struct weft_letter letter;
+
+    while (weft_cursor_next(r->cursor, &record) > 0 && record.sequence <= r->until) {
+        if (record.sequence <= r->after || !is_there(r->letters, record.sequence)
+            || weft_letter_read(record.payload, &letter) || !matches(filter, &letter))
+            continue;
+        *ret_letter = letter;
+        *ret_sequence = record.sequence;
+        return 1;
+    }
+    return 0;
+}
+
+void weft_letters_reader_settle(struct weft_letters_reader *r, uint64_t sequence)
+{
+    weft_cursor_settle(r->cursor, sequence);
+}
+
+/* ---- figures ---- */
+void weft_letters_stats(struct weft_letters *l, struct weft_letters_stats *ret_stats)
+{
+    struct weft_letter oldest = { .n_items = 0 };
+    struct weft_journal_stats j;
+
+    weft_journal_stats(l->journal, &j);
+    pthread_mutex_lock(&l->lock);
+    if (!find_head(l, &oldest)) { /* what rotted on a disk was counted and never came */
+        l->stats.letters = l->stats.items = l->stats.bytes = 0;
+        l->stats.n_reasons = 0;
+    }
+    *ret_stats = l->stats;
+    pthread_mutex_unlock(&l->lock);
+    ret_stats->oldest_ns = oldest.refused_ns;
+    ret_stats->capacity_bytes = j.capacity_bytes;
+}
+
+/* ---- opening and closing ---- */
+/* What a letter's crossing out was written down in comes behind the letter: hence two rounds. */
+static int recover(struct weft_letters *l)
+{
+    const struct weft_letters_filter all = { NULL, 0 };
+    struct weft_cursor_options o = { .name = "recovery", .start = WEFT_CURSOR_OLDEST, .wake_fd = -1 };
+    struct weft_letters_reader *r;
+    struct weft_cursor *c;
+    struct weft_record record;
+    struct weft_letter letter;
+    uint64_t sequence;
+
+    int err = weft_cursor_open(&c, l->journal, &o);
+    if (err)
+        return err;
+    while (weft_cursor_next(c, &record) > 0) {
+        if (weft_letter_read(record.payload, &letter) == 0 && letter.gone_last && letter.gone_last < record.sequence)
+            for (uint64_t s = letter.gone_first > l->next ? letter.gone_first : l->next; s <= letter.gone_last; s++)
+                (void)cross_out(l, s);
+        weft_cursor_settle(c, record.sequence);
+    }
+    weft_cursor_close(c);
+    err = weft_letters_reader_open(l, &r, 0);
+    while (!err && weft_letters_reader_next(r, &all, &letter, &sequence) == 1) {
+        count(l, &letter, letter.size);
+        weft_letters_reader_settle(r, sequence);
+    }
+    weft_letters_reader_close(err ? NULL : r);
+    return err;
+}
+
+static int open_keep(struct weft_letters *l)
+{
+    struct weft_cursor_options o = { .name = "letters", .start = WEFT_CURSOR_OLDEST, .hold = true, .wake_fd = -1 };
+    struct weft_cursor_stats c;
+
+    int err = weft_cursor_open(&l->keep, l->journal, &o);
+    if (err)
+        return err;
+    weft_cursor_stats(l->keep, &c);
+    l->next = c.settled_sequence + 1;
+    l->gone_base = l->next - l->next % 64;
+    return 0;
+}
+
+int weft_letters_open(struct weft_letters **ret_letters, const struct weft_journal_options *options)
+{
+    struct weft_letters *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return UV_ENOMEM;
+    weft_buf_init(&l->text, HEAD_MAX);
+    int err = pthread_mutex_init(&l->lock, NULL) ? UV_ENOMEM : weft_journal_open(&l->journal, options);
+    if (!err)
+        err = open_keep(l);
+    if (!err)
+        err = recover(l);
+    if (err) {
+        weft_letters_close(l);
+        return err;
+    }
+    *ret_letters = l;
+    return 0;
+}
+
+void weft_letters_close(struct weft_letters *l)
+{
+    if (!l)
+        return;
+    if (l->keep)
+        weft_letters_flush(l);
+    weft_cursor_close(l->keep);
+    weft_journal_close(l->journal);
+    weft_buf_release(&l->text);
+    pthread_mutex_destroy(&l->lock);
+    free(l->gone);
+    free(l);
+}
