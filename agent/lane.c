@@ -529,7 +529,7 @@ static int open_readers(struct weft_lane *lane, const struct weft_lane_setup *se
         struct weft_lane_reader *reader = &lane->readers[i];
         reader->source = setup->sources[i];
         reader->last = &reader->first;
-        struct weft_cursor_options o = { .name = lane->id, .start = setup->start, .wake_fd = lane->bell.fd,
+        struct weft_cursor_options o = { .name = lane->id, .start = (enum weft_cursor_start)lane->config.journal_start, .wake_fd = lane->bell.fd,
                                          .hold = lane->config.on_full == WEFT_ON_FULL_REFUSE };
         int err = weft_cursor_open(&reader->cursor, reader->source.journal, &o);
         if (err)

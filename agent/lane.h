@@ -27,6 +27,7 @@ struct weft_lane_config {
     int64_t batch_items;         /* 0: the exporter's own, or 8192 */
     uint64_t batch_bytes;        /* 0: the exporter's own, or 1 MiB */
     int on_full;                 /* enum weft_on_full */
+    int journal_start;           /* enum weft_cursor_start */
 };
 
 enum weft_on_full { WEFT_ON_FULL_REFUSE, WEFT_ON_FULL_SKIP };
@@ -48,7 +49,6 @@ struct weft_lane_setup {
     const struct weft_lane_config *config;    /* copied */
     const struct weft_lane_source *sources;   /* copied */
     size_t n_sources;
-    enum weft_cursor_start start;             /* where new cursors stand */
     int nice;                                 /* added to the thread's nice value; 0: as the process */
 };
 

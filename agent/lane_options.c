@@ -7,6 +7,8 @@
 
 static const char *const on_full_words[] = { "refuse", "skip", NULL };
 
+static const char *const start_words[] = { [WEFT_CURSOR_TAIL] = "end", [WEFT_CURSOR_OLDEST] = "oldest", NULL };
+
 const struct weft_option weft_lane_options[] = {
     WEFT_BOOL("retry_on_failure.enabled", L, retry_enabled, .fallback = "true",
               .help = "try again what failed for a passing reason; false drops it, counted"),
@@ -28,6 +30,9 @@ const struct weft_option weft_lane_options[] = {
                .help = "bytes that one request holds at most; 0 is the exporter's own choice"),
     WEFT_ENUM("on_full", L, on_full, .fallback = "refuse", .words = on_full_words,
               .help = "when the journal is full because of this exporter: refuse new input, or skip its oldest records"),
+    WEFT_ENUM("journal_start", L, journal_start, .fallback = "end", .words = start_words,
+              .help = "where an exporter begins that a pipeline's journal does not know yet: behind what is there (end), or with the "
+                      "oldest record that is kept"),
     WEFT_IGNORED("sending_queue", .help = "the journal stands in for it; see service.journal.max_size"),
     { .key = NULL },
 };

@@ -20,7 +20,7 @@ static const char *default_text(const struct weft_option *o)
     case WEFT_OPT_INT:
     case WEFT_OPT_DOUBLE:
     case WEFT_OPT_BYTES:
-    case WEFT_OPT_MSEC:    return o->fallback ? o->fallback : "0";
+    case WEFT_OPT_MSEC:    return o->fallback ? o->fallback : o->min > 0 ? "" : "0"; /* out of bounds: it depends, see the help */
     case WEFT_OPT_ENUM:    return o->fallback ? o->fallback : o->words[0];
     default:               return o->fallback ? o->fallback : "";
     }

@@ -100,7 +100,7 @@ static int build_pipeline(struct weft_runtime *rt, size_t index)
         .n_processors = config->n_processors,
         .journal_size = weft_pipeline_share(s->journal_max_size, rt->config->n_pipelines),
     };
-    int err = weft_pipeline_open(&p->pipeline, &options);
+    int err = s->journal_mode == WEFT_SERVICE_DISK ? WEFT_ERR_UNSUPPORTED : weft_pipeline_open(&p->pipeline, &options);
     return err ? failed(rt, config->id, "cannot open the journal", err) : 0;
 }
 
@@ -126,8 +126,7 @@ static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t
             sources[n++] = (struct weft_lane_source){ .pipeline = p->id, .journal = weft_pipeline_journal(rt->pipelines[i].pipeline),
                                                       .signal = p->signal };
     }
-    struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n,
-                                     .start = WEFT_CURSOR_TAIL };
+    struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n };
     int err = weft_lane_open(&e->lane, &setup);
     free(sources);
     return err;

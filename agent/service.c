@@ -10,25 +10,43 @@
 
 #define S struct weft_service
 
+enum { RETENTION_SIZE = 256 << 20, RETENTION_AGE_MS = 24 * 3600 * 1000, DIRECTORY_MAX = 3000 };
+
 static const char *const journal_modes[] = { "memory", "disk", NULL };
+static const char *const syncs[] = { "none", "interval", "always", NULL };
+static const char *const disk_errors[] = { "refuse", "memory", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const log_encodings[] = { "console", "json", NULL };
 static const char *const metrics_levels[] = { "none", "basic", "normal", "detailed", NULL };
 
 const struct weft_option weft_service_options[] = {
     WEFT_ENUM("journal.mode", S, journal_mode, .fallback = "memory", .words = journal_modes,
-              .help = "where the journal lives; this build has memory"),
+              .help = "where the journal lives: memory, or disk, where what was acknowledged survives a crash of the agent"),
     WEFT_STRING("journal.directory", S, journal_directory, .fallback = "/var/lib/weft",
-                .help = "where a journal on disk keeps its segments; not used in memory mode"),
-    WEFT_BYTES("journal.max_size", S, journal_max_size, .fallback = "32MiB", .min = 1 << 20, .max = 0x1p40,
-               .help = "all segments of all pipelines together; each pipeline gets an equal share"),
-    WEFT_IGNORED("journal.sync", .help = "when a journal on disk is flushed; nothing to flush in memory mode"),
+                .help = "an absolute path; journals on disk, dead letters and positions of files live under it; one agent a directory"),
+    WEFT_BYTES("journal.max_size", S, journal_max_size, .min = 1 << 20, .max = 0x1p40,
+               .help = "all segments of all pipelines together, each gets an equal share; 32MiB in memory, 1GiB on disk unless set"),
+    WEFT_ENUM("journal.sync", S, journal_sync, .fallback = "interval", .words = syncs,
+              .help = "when a journal on disk is flushed to the device: none leaves it to the system, interval does so behind the "
+                      "acknowledgements, always before each (many share one flush)"),
+    WEFT_MSEC("journal.sync_interval", S, journal_sync_interval, .fallback = "500ms", .min = 10, .max = 60000,
+              .help = "with sync interval: what a power cut may cost"),
+    WEFT_BYTES("journal.retention.size", S, retention_size, .min = 0, .max = 0x1p40,
+               .help = "kept, while there is room, after every exporter has it, for replay and look-ups; over all pipelines; 256MiB or "
+                       "a quarter of max_size on disk, 0 in memory unless set"),
+    WEFT_MSEC("journal.retention.age", S, retention_age, .min = 0, .max = 31536000000,
+              .help = "nothing older is kept for that; 0 is any age; 24h on disk unless set"),
+    WEFT_ENUM("journal.on_disk_error", S, on_disk_error, .fallback = "refuse", .words = disk_errors,
+              .help = "while the disk is full or fails: refuse new input with a retryable answer, or take it in memory, where a crash loses it"),
+    WEFT_MSEC("journal.removed_exporter_grace", S, removed_exporter_grace, .fallback = "10m", .min = 0, .max = 604800000,
+              .help = "how long what waits for an exporter that a pipeline names no more is kept for its return"),
     WEFT_BYTES("memory_limit", S, memory_limit, .fallback = "64MiB", .min = 16 << 20, .max = 0x1p40,
                .help = "what the process may use, the journal in memory mode included"),
     WEFT_INT("ingest_loops", S, ingest_loops, .fallback = "0", .min = 0, .max = 64,
              .help = "threads that receive; 0 means one a processor, at most 4"),
     WEFT_MSEC("shutdown_timeout", S, shutdown_timeout, .fallback = "30s", .min = 0, .max = 3600000,
-              .help = "how long a stop waits for exporters to send what is left; then the rest is named and dropped"),
+              .help = "how long a stop waits for exporters to send what is left; then the rest is named: it stays in a journal on disk, and "
+                      "is dropped from one in memory"),
     WEFT_STRING("telemetry.endpoint", S, telemetry_endpoint, .fallback = "127.0.0.1:8888",
                 .help = "address of the admin server: /metrics, /health/live, /health/ready, /api/v1/, the status page"),
     WEFT_ENUM("telemetry.logs.level", S, log_level, .fallback = "info", .words = log_levels,
@@ -107,32 +125,76 @@ static void choose_endpoint(const struct weft_node *section, struct weft_arena *
         s->telemetry_endpoint = s->metrics_address;
 }
 
+/* The node of a key of the journal as it was written, or NULL. */
+static const struct weft_node *journal_key(const struct weft_node *section, const char *key, const char *below)
+{
+    const char *path[] = { "journal", key, below, NULL };
+
+    return descend(section, path);
+}
+
+/* Defaults that depend on the mode. */
+static void choose_sizes(const struct weft_node *section, struct weft_service *s)
+{
+    bool disk = s->journal_mode == WEFT_SERVICE_DISK;
+
+    if (!s->journal_max_size)
+        s->journal_max_size = disk ? 1 << 30 : 32 << 20;
+    if (!journal_key(section, "retention", "size"))
+        s->retention_size = !disk ? 0 : s->journal_max_size / 4 < RETENTION_SIZE ? s->journal_max_size / 4 : RETENTION_SIZE;
+    if (!journal_key(section, "retention", "age"))
+        s->retention_age = disk ? RETENTION_AGE_MS : 0;
+}
+
 static void check_sizes(const struct weft_node *section, struct weft_problems *problems, const struct weft_service *s)
 {
-    static const char *const path[] = { "journal", "max_size", NULL };
     char size[WEFT_QUANTITY_MAX], limit[WEFT_QUANTITY_MAX];
-    const struct weft_node *at = descend(section, path);
+    const struct weft_node *at = journal_key(section, "max_size", NULL), *kept = journal_key(section, "retention", "size");
 
-    if (s->journal_mode != WEFT_SERVICE_MEMORY || s->journal_max_size < s->memory_limit)
-        return;
-    weft_problem(problems, at ? at : section,
-                 "service::journal::max_size (%s) must be less than service::memory_limit (%s): a journal in memory counts "
-                 "into the limit",
-                 weft_format_bytes((double)s->journal_max_size, size), weft_format_bytes((double)s->memory_limit, limit));
+    if (s->journal_mode == WEFT_SERVICE_MEMORY && s->journal_max_size >= s->memory_limit)
+        weft_problem(problems, at ? at : section,
+                     "service::journal::max_size (%s) must be less than service::memory_limit (%s): a journal in memory counts "
+                     "into the limit",
+                     weft_format_bytes((double)s->journal_max_size, size), weft_format_bytes((double)s->memory_limit, limit));
+    if (kept && s->retention_size > s->journal_max_size)
+        weft_problem(problems, kept, "service::journal::retention::size (%s) is more than service::journal::max_size (%s)",
+                     weft_format_bytes((double)s->retention_size, size), weft_format_bytes((double)s->journal_max_size, limit));
+}
+
+static void check_directory(const struct weft_node *section, struct weft_problems *problems, const struct weft_service *s)
+{
+    const struct weft_node *at = journal_key(section, "directory", NULL);
+
+    if (!s->journal_directory || *s->journal_directory != '/')
+        weft_problem(problems, at ? at : section, "service::journal::directory: '%s' is not an absolute path",
+                     s->journal_directory ? s->journal_directory : "");
+    else if (strlen(s->journal_directory) > DIRECTORY_MAX)
+        weft_problem(problems, at ? at : section, "service::journal::directory: longer than %d bytes", DIRECTORY_MAX);
+}
+
+/* Keys that only a journal on disk has. */
+static void warn_unused(const struct weft_node *section, struct weft_problems *warnings, const struct weft_service *s)
+{
+    static const char *const keys[] = { "sync", "sync_interval", "on_disk_error" };
+
+    for (size_t i = 0; s->journal_mode == WEFT_SERVICE_MEMORY && i < sizeof keys / sizeof *keys; i++) {
+        const struct weft_node *at = journal_key(section, keys[i], NULL);
+        if (at)
+            weft_problem_at_key(warnings, at, "service::journal::%s means nothing while service::journal::mode is memory", keys[i]);
+    }
 }
 
 int weft_service_load(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,
                       struct weft_problems *warnings, struct weft_service *ret_service)
 {
-    static const char *const mode[] = { "journal", "mode", NULL };
     struct weft_service s = { 0 };
     size_t before = problems->n;
 
     (void)weft_options_load(weft_service_options, "service", section, &s, arena, problems);
-    if (s.journal_mode == WEFT_SERVICE_DISK)
-        weft_problem(problems, descend(section, mode),
-                     "service::journal::mode: this build keeps the journal in memory only; write 'memory'");
+    choose_sizes(section, &s);
     check_sizes(section, problems, &s);
+    check_directory(section, problems, &s);
+    warn_unused(section, warnings, &s);
     choose_endpoint(section, arena, problems, warnings, &s);
     if (s.telemetry_endpoint && !weft_endpoint_well_formed(s.telemetry_endpoint))
         weft_problem(problems, section, "service::telemetry: the endpoint '%s' is not host:port", s.telemetry_endpoint);

@@ -6,12 +6,20 @@
 #include "core/option.h"
 
 enum weft_service_journal_mode { WEFT_SERVICE_MEMORY, WEFT_SERVICE_DISK };
+enum weft_service_sync { WEFT_SERVICE_SYNC_NONE, WEFT_SERVICE_SYNC_INTERVAL, WEFT_SERVICE_SYNC_ALWAYS };
+enum weft_service_disk_error { WEFT_SERVICE_DISK_REFUSE, WEFT_SERVICE_DISK_MEMORY };
 enum weft_metrics_level { WEFT_METRICS_NONE, WEFT_METRICS_BASIC, WEFT_METRICS_NORMAL, WEFT_METRICS_DETAILED };
 
 struct weft_service {
     int journal_mode;               /* enum weft_service_journal_mode */
     char *journal_directory;
     uint64_t journal_max_size;      /* bytes over all pipelines */
+    int journal_sync;               /* enum weft_service_sync */
+    uint64_t journal_sync_interval; /* ms */
+    uint64_t retention_size;        /* bytes over all pipelines */
+    uint64_t retention_age;         /* ms */
+    int on_disk_error;              /* enum weft_service_disk_error */
+    uint64_t removed_exporter_grace; /* ms */
     uint64_t memory_limit;          /* bytes, the journal in memory mode included */
     int64_t ingest_loops;           /* 0: one a processor, at most 4 */
     uint64_t shutdown_timeout;      /* ms */

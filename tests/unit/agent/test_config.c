@@ -127,8 +127,14 @@ static void a_mistake_is_told_at_its_place_with_what_was_probably_meant(void **s
         { "service: {pipelines: }", "t.yaml:1:11: service::pipelines: needs at least one pipeline" },
         { "service: {extensions: [health_check]}",
           "t.yaml:1:24: service::extensions: extension 'health_check' is not defined; add it under extensions" },
-        { "service: {journal: {mode: disk}}",
-          "t.yaml:1:27: service::journal::mode: this build keeps the journal in memory only; write 'memory'" },
+        { "service: {journal: {mode: disc}}",
+          "t.yaml:1:27: service::journal::mode: 'disc' is not one of memory or disk; did you mean 'disk'?" },
+        { "service: {journal: {directory: var/lib/weft}}",
+          "t.yaml:1:32: service::journal::directory: 'var/lib/weft' is not an absolute path" },
+        { "service: {journal: {mode: disk, retention: {size: 2GiB}}}",
+          "t.yaml:1:51: service::journal::retention::size (2GiB) is more than service::journal::max_size (1GiB)" },
+        { "service: {journal: {sync_interval: 1ms}}",
+          "t.yaml:1:36: service::journal::sync_interval: '1ms' is less than the least allowed, 10ms" },
         { "service: {journal: {max_size: 64MiB}}",
           "t.yaml:1:31: service::journal::max_size (64MiB) must be less than service::memory_limit (64MiB): a journal in memory "
           "counts into the limit" },
@@ -188,6 +194,51 @@ static void what_is_defined_but_not_used_is_a_warning(void **state)
     join(&config->warnings, told, sizeof told);
     assert_string_equal(told, "t.yaml:2:3: exporters::debug/spare is defined but not used");
     weft_config_free(config);
+}
+
+static void sizes_of_the_journal_depend_on_its_mode_unless_they_are_set(void **state)
+{
+    enum { MIB = 1 << 20 };
+    const struct { const char *in; uint64_t max_size, retention_size, retention_age; } cases[] = {
+        { "service: {journal: {mode: memory}}", 32 * MIB, 0, 0 },
+        { "service: {journal: {mode: disk}}", 1024 * MIB, 256 * MIB, 86400000 },
+        { "service: {journal: {mode: disk, max_size: 64MiB}}", 64 * MIB, 16 * MIB, 86400000 },
+        { "service: {journal: {mode: disk, max_size: 64MiB, retention: {size: 0, age: 0}}}", 64 * MIB, 0, 0 },
+        { "service: {journal: {max_size: 16MiB, retention: {size: 8MiB, age: 1m}}}", 16 * MIB, 8 * MIB, 60000 },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char told[1024];
+        struct weft_config *config = load(cases[i].in, true);
+        const struct weft_service *s = &config->service;
+        join(&config->problems, told, sizeof told);
+        if (*told || config->warnings.n || s->journal_max_size != cases[i].max_size || s->retention_size != cases[i].retention_size
+            || s->retention_age != cases[i].retention_age)
+            fail_msg("%s: max_size %llu, retention %llu bytes, %llu ms; %s", cases[i].in, (unsigned long long)s->journal_max_size,
+                     (unsigned long long)s->retention_size, (unsigned long long)s->retention_age, told);
+        weft_config_free(config);
+    }
+}
+
+static void keys_that_mean_nothing_in_memory_are_a_warning(void **state)
+{
+    const struct { const char *in, *out; } cases[] = {
+        { "service: {journal: {sync: always}}", "t.yaml:1:21: service::journal::sync means nothing while service::journal::mode is memory" },
+        { "service: {journal: {on_disk_error: refuse}}",
+          "t.yaml:1:21: service::journal::on_disk_error means nothing while service::journal::mode is memory" },
+        { "service: {journal: {mode: disk, sync: always, on_disk_error: memory}}", "" },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char told[1024];
+        struct weft_config *config = load(cases[i].in, true);
+        join(&config->warnings, told, sizeof told);
+        if (strcmp(told, cases[i].out) != 0 || config->problems.n)
+            fail_msg("%s: %s", cases[i].in, told);
+        weft_config_free(config);
+    }
 }
 
 /* As the Collector's own documentation and charts write it. */
@@ -281,6 +332,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_mistake_is_told_at_its_place_with_what_was_probably_meant),
         cmocka_unit_test(problems_come_in_the_order_of_the_text),
         cmocka_unit_test(what_is_defined_but_not_used_is_a_warning),
+        cmocka_unit_test(sizes_of_the_journal_depend_on_its_mode_unless_they_are_set),
+        cmocka_unit_test(keys_that_mean_nothing_in_memory_are_a_warning),
         cmocka_unit_test(a_configuration_of_the_Collector_is_taken_as_it_is),
         cmocka_unit_test(every_table_has_help_and_defaults_within_bounds),
     };
