@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline.c: what a receiver's commit comes down to.
  *
+ *   weigh     when a journal fills up: is it worth being taken (shed.h)
  *   process   a copy of the record runs through each pipeline's processors; new payloads lie in the loop's scratch
  *   reserve   room in every journal; when one says no, what was reserved is abandoned and the receiver refuses
  *   publish   copy and publish in each; from here on the receiver may say yes
@@ -10,6 +11,7 @@
  * it stays full, the others are not burdened with abandoned room. Counters have one writer each. */
 #include "agent/pipeline.h"
 
+#include "agent/shed.h"
 #include "core/clock.h"
 #include "core/err.h"
 
@@ -25,6 +27,9 @@ struct weft_pipeline {
     _Atomic uint64_t *dropped_items; /* one a processor */
     size_t n_processors;
     struct weft_journal *journal;
+    struct weft_shed *shed;
+    struct weft_gauge gauge;
+    uint64_t gauge_step;
 };
 
 /* One pipeline's part of one commit. */
@@ -34,6 +39,7 @@ struct branch {
     struct weft_reservation reservation;
     bool kept;          /* something is left to append */
     uint64_t *taken;    /* items that each processor took out */
+    uint64_t unseen;    /* bytes since the journal was asked how full it is */
 };
 
 /* Written by one loop only; a cache line of its own. */
@@ -83,6 +89,8 @@ int weft_pipeline_open(struct weft_pipeline **ret_pipeline, const struct weft_pi
     if (!p)
         return UV_ENOMEM;
     p->signal = o->signal;
+    p->shed = o->shed;
+    p->gauge_step = o->journal_size / WEFT_GAUGE_PARTS;
     p->id = strdup(o->id);
     int err = p->id ? copy_processors(p, o) : UV_ENOMEM;
     if (!err)
@@ -257,6 +265,37 @@ static void set_times(struct weft_record *record)
         record->mono_ns = weft_clock_mono_ns();
 }
 
+/* Permille that the fullest of the journals holds. */
+static uint32_t fullest(struct sink *s, const struct weft_record *record)
+{
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < s->intake->n_branches; i++) {
+        struct branch *b = &s->branches[i];
+        struct weft_pipeline *p = b->pipeline;
+        b->unseen += record->payload.len;
+        uint32_t permille = weft_gauge_read(&p->gauge, p->journal, record->mono_ns, &b->unseen, p->gauge_step);
+        most = permille > most ? permille : most;
+    }
+    return most;
+}
+
+/* 0: go on. WEFT_ERR_SHED, counted: what is left of the journal is for what is worth more. */
+static int weigh(struct sink *s, const struct weft_record *record)
+{
+    struct weft_shed *shed = s->branches[0].pipeline->shed;
+    uint32_t permille = shed ? fullest(s, record) : 0;
+
+    if (permille < WEFT_SHED_LEARN)
+        return 0;
+    enum weft_worth worth = weft_shed_weigh(shed, record->signal, record->payload, record->mono_ns);
+    if (!weft_shed_refuses(worth, permille))
+        return 0;
+    s->base.retry_after_s = weft_shed_wait_s(worth, permille);
+    refuse(&s->base, worth == WEFT_WORTH_DEBUG ? WEFT_REFUSAL_SHED_DEBUG : WEFT_REFUSAL_SHED_INFO, record->n_items);
+    return WEFT_ERR_SHED;
+}
+
 static int commit(struct weft_sink *base, struct weft_record *record)
 {
     struct sink *s = (struct sink *)base;
@@ -267,13 +306,16 @@ static int commit(struct weft_sink *base, struct weft_record *record)
 
     set_times(record);
     record->signal = in->signal;
+    int err = weigh(s, record);
+    if (err)
+        return err;
     weft_arena_reset(s->scratch);
     for (size_t i = 0; i < in->n_branches; i++) {
-        int err = process(&s->branches[i], record, s->scratch);
+        err = process(&s->branches[i], record, s->scratch);
         if (err)
             return refused(s, record, err);
     }
-    int err = reserve_all(s);
+    err = reserve_all(s);
     if (err)
         return refused(s, record, err);
 

@@ -11,7 +11,9 @@
  *       however many pipelines took it.
  *   (3) Items that a processor took out are counted by pipeline and processor: what an intake accepted for a pipeline =
  *       items in its journal + items dropped by its processors.
- *   (4) Processors of a pipeline run in order, on the committing thread, in that thread's scratch arena.
+ *   (4) Above 80 % fill of the fullest of its journals a request may be refused by what it is worth (shed.h), before
+ *       any work is done for it.
+ *   (5) Processors of a pipeline run in order, on the committing thread, in that thread's scratch arena.
  */
 #ifndef WEFT_AGENT_PIPELINE_H
 #define WEFT_AGENT_PIPELINE_H
@@ -19,6 +21,7 @@
 #include "core/component.h"
 
 struct weft_pipeline;
+struct weft_shed;
 
 struct weft_pipeline_options {
     const char *id;                               /* "traces/shop"; copied */
@@ -27,6 +30,7 @@ struct weft_pipeline_options {
     size_t n_processors;
     size_t journal_size;                          /* bytes; see weft_pipeline_share */
     size_t journal_retain;                        /* bytes kept for look-ups after every lane has passed; 0: none */
+    struct weft_shed *shed;                       /* borrowed until close; NULL: everything is taken until the journal is full */
 };
 
 /* What each of `n_pipelines` pipelines gets of service.journal.max_size: an equal share, at least 1 MiB. */

@@ -99,6 +99,7 @@ static int build_pipeline(struct weft_runtime *rt, size_t index)
         .processors = p->processors,
         .n_processors = config->n_processors,
         .journal_size = weft_pipeline_share(s->journal_max_size, rt->config->n_pipelines),
+        .shed = rt->shed,
     };
     int err = s->journal_mode == WEFT_SERVICE_DISK ? WEFT_ERR_UNSUPPORTED : weft_pipeline_open(&p->pipeline, &options);
     return err ? failed(rt, config->id, "cannot open the journal", err) : 0;
@@ -263,7 +264,7 @@ int weft_runtime_build(struct weft_runtime *rt)
     rt->exporters = calloc(config->n_components[WEFT_KIND_EXPORTER] + 1, sizeof *rt->exporters);
     rt->receivers = calloc(config->n_components[WEFT_KIND_RECEIVER] + 1, sizeof *rt->receivers);
     rt->extensions = calloc(config->n_components[WEFT_KIND_EXTENSION] + 1, sizeof *rt->extensions);
-    if (!rt->pipelines || !rt->exporters || !rt->receivers || !rt->extensions)
+    if (!rt->pipelines || !rt->exporters || !rt->receivers || !rt->extensions || weft_shed_open(&rt->shed))
         return failed(rt, "agent", "cannot start", UV_ENOMEM);
     for (size_t i = 0; i < config->n_pipelines && !err; i++)
         err = build_pipeline(rt, i);
@@ -318,6 +319,7 @@ void weft_runtime_unbuild(struct weft_runtime *rt)
     }
     free(rt->exporters);
     free_pipelines(rt);
+    weft_shed_close(rt->shed);
     for (size_t i = 0; rt->extensions && i < rt->config->n_components[WEFT_KIND_EXTENSION]; i++)
         free(rt->extensions[i].instance);
     free(rt->extensions);

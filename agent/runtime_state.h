@@ -8,6 +8,7 @@
 #include "agent/loop.h"
 #include "agent/pipeline.h"
 #include "agent/runtime.h"
+#include "agent/shed.h"
 
 #include <stdatomic.h>
 
@@ -51,6 +52,7 @@ struct weft_runtime {
     struct weft_loop **loops;
     size_t n_loops;
     struct weft_extension_host extension_host;
+    struct weft_shed *shed;
     uv_mutex_t figures_lock;                /* a lane's figures may not be asked for while it is joined */
     _Atomic int phase;                      /* enum weft_phase */
     int stop_result;

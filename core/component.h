@@ -21,6 +21,8 @@
 /* Why items were refused or could not be read. Each is a value of the label `reason`. */
 #define WEFT_REFUSAL_MAP(X)                                                          \
     X(FULL,        "journal_full")   /* told the client to try again */               \
+    X(SHED_DEBUG,  "shed_debug")     /* the same: only TRACE and DEBUG logs */         \
+    X(SHED_INFO,   "shed_info")      /* the same: nothing above INFO, no error known */ \
     X(MEMORY,      "memory_limit")   /* told the client to try again */               \
     X(DRAINING,    "shutting_down")  /* told the client to try again */               \
     X(TOO_LARGE,   "too_large")      /* told the client not to try again */           \
@@ -41,6 +43,7 @@ struct weft_sink {
      * (weft_otlp_count). Times may be 0: the sink then reads the clocks.
      *   0                   committed to the journal; now the receiver may say yes to its client
      *   WEFT_ERR_FULL       nothing was taken; say 429 / UNAVAILABLE, or stop reading for a while
+     *   WEFT_ERR_SHED       the same, though more important data is still taken; retry_after_s says how long to wait
      *   WEFT_ERR_LIMIT      the same, because of memory_limit
      *   WEFT_ERR_DRAINING   the same, because of shutdown
      *   WEFT_ERR_TOO_LARGE  it can never fit; say 413
@@ -49,6 +52,7 @@ struct weft_sink {
     int (*commit)(struct weft_sink *sink, struct weft_record *record);
     /* Counts what never got as far as commit. `items` may be 0 when it is not known how many. */
     void (*refuse)(struct weft_sink *sink, enum weft_refusal reason, uint64_t items);
+    uint32_t retry_after_s; /* set by a commit that ends with WEFT_ERR_SHED */
 };
 
 struct weft_receiver_type;

@@ -10,6 +10,7 @@
 
 #define WEFT_ERR_MAP(X)                                            \
     X(FULL,        "journal is full")                              \
+    X(SHED,        "journal is filling up; the least important data waits") \
     X(LIMIT,       "memory limit reached")                         \
     X(MALFORMED,   "malformed payload")                            \
     X(TOO_LARGE,   "larger than the limit allows")                 \

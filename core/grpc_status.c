@@ -25,6 +25,7 @@ enum weft_grpc_status weft_grpc_status_of(int err)
     case WEFT_ERR_TIMEOUT:
         return WEFT_GRPC_DEADLINE_EXCEEDED;
     case WEFT_ERR_FULL:
+    case WEFT_ERR_SHED:
     case WEFT_ERR_LIMIT:
     case WEFT_ERR_DRAINING:
     case UV_ENOMEM:

@@ -314,6 +314,8 @@ static void on_idle(uv_idle_t *handle)
     int err = weft_filelog_file_step(file, &f->reader, f->base.sinks[WEFT_LOGS], now, weft_clock_wall_ns());
     if (err == WEFT_ERR_FULL || err == WEFT_ERR_LIMIT || err == WEFT_ERR_DRAINING || err == UV_ENOMEM) {
         pause_reading(f);
+    } else if (err == WEFT_ERR_SHED) {
+        file->dirty = false; /* this file waits for the next poll; others may have what is still taken */
     } else if (err) {
         file->dirty = false; /* until the next poll finds a reason to try again */
         tell_unreadable(f, file->path, err);

@@ -180,7 +180,7 @@ static int commit(const struct weft_filelog_file *f, struct weft_filelog_reader 
 
 static bool is_for_later(int err)
 {
-    return err == WEFT_ERR_FULL || err == WEFT_ERR_LIMIT || err == WEFT_ERR_DRAINING || err == UV_ENOMEM;
+    return err == WEFT_ERR_FULL || err == WEFT_ERR_SHED || err == WEFT_ERR_LIMIT || err == WEFT_ERR_DRAINING || err == UV_ENOMEM;
 }
 
 /* Commits the lines at the front of `bytes`, fewer of them when a record with all is too large. 0 with *ret_taken: they are

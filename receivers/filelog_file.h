@@ -59,7 +59,7 @@ int weft_filelog_reader_init(struct weft_filelog_reader *r, size_t max_log_size,
                              struct weft_slice resource_attributes);
 void weft_filelog_reader_release(struct weft_filelog_reader *r); /* accepts a zeroed one */
 
-/* One step: reads what is there, commits it. 0: done, f->dirty says whether there is more. WEFT_ERR_FULL, WEFT_ERR_LIMIT,
+/* One step: reads what is there, commits it. 0: done, f->dirty says whether there is more. WEFT_ERR_FULL, WEFT_ERR_SHED, WEFT_ERR_LIMIT,
  * WEFT_ERR_DRAINING: nothing was taken, come back later. Another error: the file cannot be read. */
 int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink,
                            uint64_t now_ms, uint64_t wall_ns);

@@ -26,6 +26,7 @@ struct outcome {
  * the time of a request, and a process that stops is back after a restart. */
 static const struct outcome outcomes[] = {
     { WEFT_ERR_FULL,        WEFT_OTLP_UNAVAILABLE,        429, 2, WEFT_REFUSAL_FULL },
+    { WEFT_ERR_SHED,        WEFT_OTLP_UNAVAILABLE,        429, 2, WEFT_REFUSAL_FULL }, /* which of them, the sink has counted */
     { WEFT_ERR_LIMIT,       WEFT_OTLP_UNAVAILABLE,        503, 1, WEFT_REFUSAL_MEMORY },
     { UV_ENOMEM,            WEFT_OTLP_UNAVAILABLE,        503, 1, WEFT_REFUSAL_MEMORY },
     { WEFT_ERR_DRAINING,    WEFT_OTLP_UNAVAILABLE,        503, 5, WEFT_REFUSAL_DRAINING },
@@ -169,6 +170,8 @@ void weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_
         int err = commit(r, signal, payload, items);
         if (err) {
             fill(&v, outcome_of(err));
+            if (err == WEFT_ERR_SHED)
+                v.retry_after_s = r->base.sinks[signal]->retry_after_s;
             (void)snprintf(v.message, sizeof v.message, "%s", weft_err_text(err));
             tell(r, signal, &v);
         }

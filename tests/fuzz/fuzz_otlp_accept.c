@@ -58,7 +58,7 @@ static void check_answer(enum weft_signal signal, const struct weft_otlp_verdict
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct weft_sink sink = { commit, refuse };
+    struct weft_sink sink = { .commit = commit, .refuse = refuse };
     struct weft_otlp r = { .base = { .id = "otlp", .sinks = { &sink, &sink, &sink } } };
     struct weft_otlp_verdict v;
     struct weft_json_error where;
