@@ -329,7 +329,7 @@ static void give_up(struct weft_lane *lane, struct weft_lane_batch *b, const cha
 {
     log_failure(lane, b, reason, detail, "giving the items up, counted as dropped");
     forget(lane, b);
-    weft_lane_judge(lane, b, WEFT_ITEM_DROPPED, word);
+    weft_lane_judge(lane, b, WEFT_ITEM_DROPPED, word, NULL);
 }
 
 static bool too_old(const struct weft_lane *lane, struct weft_lane_batch *b, uint64_t now)
@@ -371,7 +371,7 @@ static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum 
     if (outcome == WEFT_SENT) {
         weft_retry_on_success(&lane->retry, uv_now(&lane->loop));
         weft_lane_note_error(lane, NULL, NULL);
-        weft_lane_judge(lane, b, WEFT_ITEM_SENT, NULL);
+        weft_lane_judge(lane, b, WEFT_ITEM_SENT, NULL, NULL);
         return true;
     }
     reason = reason ? reason : "unknown";
@@ -379,7 +379,7 @@ static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum 
     if (outcome == WEFT_REJECTED) {
         weft_retry_on_success(&lane->retry, uv_now(&lane->loop)); /* it answered: the back end lives */
         log_failure(lane, b, reason, detail, "refused for good");
-        weft_lane_judge(lane, b, WEFT_ITEM_REJECTED, reason);
+        weft_lane_judge(lane, b, WEFT_ITEM_REJECTED, reason, detail);
         return true;
     }
     if (weft_lane_count_marked(lane, b)) { /* each item had its answer */
@@ -398,6 +398,7 @@ static void host_done(struct weft_exporter *exporter, struct weft_batch *batch, 
 
     assert(b->place == WEFT_LANE_OUT);
     uv_update_time(&lane->loop); /* a send that blocked must not shorten the wait */
+    weft_lane_flush_letters(lane);
     lane->n_out--;
     atomic_fetch_sub_explicit(&lane->in_flight, 1, memory_order_relaxed);
     weft_lane_time(lane, weft_clock_mono_ns() - b->sent_at_ns);
@@ -422,7 +423,8 @@ static void host_reject(struct weft_exporter *exporter, struct weft_batch *batch
     unsigned more = 0;
 
     reason = reason ? reason : "rejected";
-    uint64_t items = weft_lane_mark(lane, (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_REJECTED, reason);
+    uint64_t items = weft_lane_mark(lane, (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_REJECTED, reason,
+                                    detail);
     if (items == 0 || !weft_log_gate_open(&lane->reject_gate, uv_now(&lane->loop), &more))
         return;
     char others[48];
@@ -434,7 +436,8 @@ static void host_reject(struct weft_exporter *exporter, struct weft_batch *batch
 static void host_drop(struct weft_exporter *exporter, struct weft_batch *batch, uint64_t first, uint64_t n,
                       const char *reason)
 {
-    (void)weft_lane_mark(lane_of(exporter), (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_DROPPED, reason);
+    (void)weft_lane_mark(lane_of(exporter), (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_DROPPED, reason,
+                         NULL);
 }
 
 static const struct weft_exporter_host host = { .done = host_done, .reject = host_reject, .drop = host_drop };
@@ -567,6 +570,7 @@ static void configure(struct weft_lane *lane)
     lane->batch_bytes = first_of(c->batch_bytes, type->batch_bytes, WEFT_LANE_BYTES);
     lane->failure_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 3 };
     lane->reject_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 3 };
+    lane->letter_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 1 };
     if (getrandom(&lane->random, sizeof lane->random, 0) != (ssize_t)sizeof lane->random || !lane->random)
         lane->random = weft_clock_mono_ns() | 1;
 }
@@ -584,6 +588,9 @@ int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *se
     lane->exporter = setup->exporter;
     lane->config = *setup->config;
     lane->nice = setup->nice;
+    lane->letters = setup->letters;
+    if (lane->letters)
+        weft_buf_init(&lane->letter_body, weft_letters_max_body(lane->letters));
     configure(lane);
     lane->id = strdup(setup->exporter->id);
     int err = lane->id ? open_loop(lane) : UV_ENOMEM;
@@ -716,6 +723,7 @@ void weft_lane_free(struct weft_lane *lane)
         return;
     (void)weft_lane_join(lane, NULL);
     uv_mutex_destroy(&lane->error_lock);
+    weft_buf_release(&lane->letter_body);
     free(lane->readers);
     free(lane->id);
     free(lane);

@@ -14,6 +14,7 @@
 #ifndef WEFT_AGENT_LANE_H
 #define WEFT_AGENT_LANE_H
 
+#include "agent/letters.h"
 #include "core/component.h"
 #include "core/retry.h"
 
@@ -49,6 +50,7 @@ struct weft_lane_setup {
     const struct weft_lane_config *config;    /* copied */
     const struct weft_lane_source *sources;   /* copied */
     size_t n_sources;
+    struct weft_letters *letters;             /* where items go that the back end refuses for good; borrowed; NULL: nowhere */
     int nice;                                 /* added to the thread's nice value; 0: as the process */
 };
 

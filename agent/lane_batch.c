@@ -181,8 +181,8 @@ static void count_sent(struct weft_lane *lane, struct weft_lane_batch *b, uint64
     count(b, n);
 }
 
-static void count_lost(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason,
-                       uint64_t n)
+void weft_lane_count_lost(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason,
+                          uint64_t n)
 {
     if (n == 0)
         return;
@@ -201,30 +201,48 @@ bool weft_lane_count_marked(struct weft_lane *lane, struct weft_lane_batch *b)
     return b->counted == b->base.n_items;
 }
 
-void weft_lane_judge(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason)
+void weft_lane_judge(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason,
+                     const char *detail)
 {
     if (state == WEFT_ITEM_SENT) {
         count_sent(lane, b, b->base.n_items - b->counted);
         return;
     }
     (void)weft_lane_count_marked(lane, b);
-    count_lost(lane, b, state, reason, b->base.n_items - b->counted);
+    (void)weft_lane_mark(lane, b, 0, b->base.n_items, state, reason, detail);
+    weft_lane_flush_letters(lane);
+    weft_lane_count_lost(lane, b, state, reason, b->base.n_items - b->counted); /* what the exporter marked without a word */
+}
+
+/* A run of items that were waiting and are marked now. */
+static void lose(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t first, uint64_t n, enum weft_item_state state,
+                 const char *reason, const char *detail)
+{
+    if (n > 0 && state == WEFT_ITEM_REJECTED && lane->letters)
+        weft_lane_refuse(lane, b, first, n, reason, detail);
+    else
+        weft_lane_count_lost(lane, b, state, reason, n);
 }
 
 uint64_t weft_lane_mark(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t first, uint64_t n,
-                        enum weft_item_state state, const char *reason)
+                        enum weft_item_state state, const char *reason, const char *detail)
 {
-    uint64_t total = b->base.n_items, marked = 0;
+    uint64_t total = b->base.n_items, marked = 0, run = 0;
     uint64_t end = first < total && n < total - first ? first + n : total;
 
     for (uint64_t i = first; i < end; i++) {
-        if (b->base.item_state[i] != WEFT_ITEM_WAITING)
+        if (b->base.item_state[i] == WEFT_ITEM_WAITING) {
+            b->base.item_state[i] = (uint8_t)state;
+            run++;
             continue;
-        b->base.item_state[i] = (uint8_t)state;
-        marked++;
+        }
+        lose(lane, b, i - run, run, state, reason, detail);
+        marked += run;
+        run = 0;
     }
-    count_lost(lane, b, state, reason, marked);
-    return marked;
+    if (run > 0)
+        lose(lane, b, end - run, run, state, reason, detail);
+    return marked + run;
 }
 
 /* ---- the end ---- */

@@ -3,6 +3,7 @@
  *
  *   lane.c          the thread, its timers, what is sent next
  *   lane_batch.c    batches: read from a cursor, judged item by item, settled in order
+ *   lane_letters.c  refused items on their way into the dead-letter journal
  *   lane_figures.c  counters, losses by reason
  *
  * Everything here belongs to the lane's thread, but for the atomics and what lane_figures.c reads through them. */
@@ -56,6 +57,13 @@ struct weft_lane_reader {
     uint64_t capacity_bytes;               /* of the journal */
 };
 
+/* Neighbours of one batch that were refused with the same words and are not in a letter yet. */
+struct weft_lane_refusal {
+    struct weft_lane_batch *batch;         /* NULL: there are none */
+    uint64_t first, end;
+    char reason[WEFT_LETTER_REASON + 1], detail[WEFT_LETTER_DETAIL + 1];
+};
+
 /* One loss by reason; slots are filled once and never change their name. */
 struct weft_lane_slot {
     enum weft_lane_loss loss;
@@ -90,7 +98,11 @@ struct weft_lane {
 
     struct weft_retry retry;
     uint64_t random;
-    struct weft_log_gate failure_gate, reject_gate;
+    struct weft_log_gate failure_gate, reject_gate, letter_gate;
+
+    struct weft_letters *letters;
+    struct weft_lane_refusal refusal;
+    struct weft_buf letter_body;
 
     /* from and to main */
     uv_sem_t answer;            /* start has a result */
@@ -129,20 +141,35 @@ int weft_lane_prepare(struct weft_lane_batch *b);
 struct weft_lane_batch *weft_lane_ready(const struct weft_lane *lane);
 
 /* Gives all WAITING items of a batch the outcome `state` and counts every item that has none counted yet. */
-void weft_lane_judge(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason);
+void weft_lane_judge(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason,
+                     const char *detail);
 
 /* Counts items that the exporter itself has marked as sent. True when no item is WAITING any more. */
 bool weft_lane_count_marked(struct weft_lane *lane, struct weft_lane_batch *b);
 
-/* Marks [first, first + n) as `state`, as far as they are WAITING, and counts them. How many there were. */
+/* Marks [first, first + n) as `state`, as far as they are WAITING, and counts them (refused ones that go into a letter: at the
+ * next flush). How many there were. */
 uint64_t weft_lane_mark(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t first, uint64_t n,
-                        enum weft_item_state state, const char *reason);
+                        enum weft_item_state state, const char *reason, const char *detail);
+
+/* Counts items as lost. */
+void weft_lane_count_lost(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_item_state state, const char *reason,
+                          uint64_t n);
 
 /* The batch is FINAL: settles what can be settled of its reader and frees those batches. */
 void weft_lane_settle(struct weft_lane *lane, struct weft_lane_batch *b);
 
 /* Frees every batch there is, settled or not. After the exporter has stopped. */
 void weft_lane_free_batches(struct weft_lane *lane);
+
+/* ---- lane_letters.c ---- */
+
+/* Items [first, first + n) of the batch, marked REJECTED already, are to be kept as dead letters. */
+void weft_lane_refuse(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t first, uint64_t n, const char *reason,
+                      const char *detail);
+
+/* Writes and counts what was held back. Before a batch settles or is given up. */
+void weft_lane_flush_letters(struct weft_lane *lane);
 
 /* ---- lane_figures.c ---- */
 void weft_lane_figures_init(struct weft_lane *lane);

@@ -200,12 +200,17 @@ static int append(struct weft_letters *l, const struct weft_letter *letter)
     weft_letter_write_head(&l->text, letter);
     if (l->text.err)
         return l->text.err;
-    if (l->text.len + letter->body.len > weft_journal_max_payload(l->journal) / 2)
+    if (letter->body.len > weft_letters_max_body(l))
         return WEFT_ERR_TOO_LARGE;
     while ((err = append_once(l, letter)) == WEFT_ERR_FULL)
         if (weft_journal_fill(l->journal) < 0.5 || !evict(l))
             return err;
     return err;
+}
+
+size_t weft_letters_max_body(const struct weft_letters *l)
+{
+    return weft_journal_max_payload(l->journal) / 2 - HEAD_MAX;
 }
 
 int weft_letters_put(struct weft_letters *l, const struct weft_letter *letter)

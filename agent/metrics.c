@@ -283,6 +283,33 @@ static void write_capacity(struct page *p)      { put_lanes(p, put_capacity); }
 static void write_breaker(struct page *p)       { put_lanes(p, put_breaker); }
 static void write_durations(struct page *p)     { put_lanes(p, put_durations); }
 
+/* ---- dead letters ---- */
+static void put_letters(struct page *p, const char *suffix, uint64_t (*value)(const struct weft_letters_stats *s))
+{
+    for (size_t i = 0; p->rt && i < p->rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
+        struct weft_letters_stats s;
+        if (!p->rt->exporters[i].letters)
+            continue;
+        struct weft_label labels[] = { LABEL("exporter", p->rt->exporters[i].component->id) };
+        weft_letters_stats(p->rt->exporters[i].letters, &s);
+        put_uint(p, suffix, labels, COUNT(labels), value(&s));
+    }
+}
+
+static uint64_t letter_items(const struct weft_letters_stats *s)    { return s->items; }
+static uint64_t letter_bytes(const struct weft_letters_stats *s)    { return s->bytes; }
+static uint64_t letter_written(const struct weft_letters_stats *s)  { return s->written_items; }
+static uint64_t letter_evicted(const struct weft_letters_stats *s)  { return s->evicted_items; }
+static uint64_t letter_replayed(const struct weft_letters_stats *s) { return s->replayed_items; }
+static uint64_t letter_purged(const struct weft_letters_stats *s)   { return s->purged_items; }
+
+static void write_letter_items(struct page *p)    { put_letters(p, "", letter_items); }
+static void write_letter_bytes(struct page *p)    { put_letters(p, "", letter_bytes); }
+static void write_letter_written(struct page *p)  { put_letters(p, "_total", letter_written); }
+static void write_letter_evicted(struct page *p)  { put_letters(p, "_total", letter_evicted); }
+static void write_letter_replayed(struct page *p) { put_letters(p, "_total", letter_replayed); }
+static void write_letter_purged(struct page *p)   { put_letters(p, "_total", letter_purged); }
+
 static void write_journal_bytes(struct page *p)
 {
     for (size_t i = 0; p->rt && i < p->rt->config->n_pipelines; i++) {
@@ -341,6 +368,17 @@ static const struct family families[] = {
     { "weft_exporter_retries", "counter", "", "exporter, signal", "Requests that were sent again.", write_retries },
     { "weft_dropped_items", "counter", "", "exporter, signal, reason",
       "Items that were given up on before the back end had taken them.", write_dropped },
+    { "weft_dead_letter_items", "gauge", "", "exporter", "Items that the back end refused for good and that are kept.",
+      write_letter_items },
+    { "weft_dead_letter_bytes", "gauge", "bytes", "exporter", "Bytes of the dead letters that are kept.", write_letter_bytes },
+    { "weft_dead_letter_written_items", "counter", "", "exporter", "Refused items that were written as dead letters.",
+      write_letter_written },
+    { "weft_dead_letter_evicted_items", "counter", "", "exporter",
+      "Items of dead letters that made room for newer ones: they are lost.", write_letter_evicted },
+    { "weft_dead_letter_replayed_items", "counter", "", "exporter",
+      "Items of dead letters that a replay has ended: the back end took them, or refused them once more into a new letter.",
+      write_letter_replayed },
+    { "weft_dead_letter_purged_items", "counter", "", "exporter", "Items of dead letters that somebody purged.", write_letter_purged },
     { "weft_queue_items", "gauge", "", "exporter", "Items in the journal that the exporter has not settled yet.", write_queue_items },
     { "weft_queue_bytes", "gauge", "bytes", "exporter", "Bytes in the journal that the exporter has not settled yet.",
       write_queue_bytes },

@@ -127,7 +127,8 @@ static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t
             sources[n++] = (struct weft_lane_source){ .pipeline = p->id, .journal = weft_pipeline_journal(rt->pipelines[i].pipeline),
                                                       .signal = p->signal };
     }
-    struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n };
+    struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n,
+                                     .letters = e->letters };
     int err = weft_lane_open(&e->lane, &setup);
     free(sources);
     return err;
@@ -147,7 +148,10 @@ static int build_exporter(struct weft_runtime *rt, size_t index)
     e->instance->id = c->id;
     e->instance->log = &rt->log;
     e->instance->memory_limit = weft_runtime_exporter_budget(rt);
-    int err = open_lane(rt, e, index);
+    int err = weft_runtime_open_letters(rt, e);
+    if (err)
+        return failed(rt, c->id, "cannot open the exporter's dead letters", err);
+    err = open_lane(rt, e, index);
     return err ? failed(rt, c->id, "cannot open the exporter's lane", err) : 0;
 }
 
@@ -315,6 +319,7 @@ void weft_runtime_unbuild(struct weft_runtime *rt)
     free(rt->loops);
     for (size_t i = 0; rt->exporters && i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
         weft_lane_free(rt->exporters[i].lane);
+        weft_letters_close(rt->exporters[i].letters);
         free(rt->exporters[i].instance);
     }
     free(rt->exporters);

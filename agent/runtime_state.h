@@ -25,7 +25,8 @@ struct weft_rt_exporter {
     const struct weft_config_component *component;
     struct weft_lane_config lane_config;
     struct weft_exporter *instance;
-    struct weft_lane *lane;                 /* NULL: not used by a pipeline */
+    struct weft_letters *letters;           /* what its back end refused for good */
+    struct weft_lane *lane;                 /* NULL: not used by a pipeline (so are letters) */
 };
 
 struct weft_rt_receiver {
@@ -67,6 +68,9 @@ void weft_runtime_lane_stats(const struct weft_runtime *rt, size_t index, struct
 
 /* Parts of weft_runtime_open, in order (runtime_build.c). Each logs its own failure. */
 int weft_runtime_build(struct weft_runtime *rt);
+/* The dead-letter journal of a used exporter (runtime_letters.c). */
+int weft_runtime_open_letters(struct weft_runtime *rt, struct weft_rt_exporter *e);
+
 /* Frees what build made; nothing of it may run. */
 void weft_runtime_unbuild(struct weft_runtime *rt);
 

@@ -40,6 +40,9 @@ const struct weft_option weft_service_options[] = {
               .help = "while the disk is full or fails: refuse new input with a retryable answer, or take it in memory, where a crash loses it"),
     WEFT_MSEC("journal.removed_exporter_grace", S, removed_exporter_grace, .fallback = "10m", .min = 0, .max = 604800000,
               .help = "how long what waits for an exporter that a pipeline names no more is kept for its return"),
+    WEFT_BYTES("journal.dead_letters.max_size", S, dead_letters_max_size, .min = 1 << 20, .max = 0x1p40,
+               .help = "of each exporter: what its back end refused for good is kept up to this, the oldest goes first; 1MiB in memory, "
+                       "64MiB on disk unless set"),
     WEFT_BYTES("memory_limit", S, memory_limit, .fallback = "64MiB", .min = 16 << 20, .max = 0x1p40,
                .help = "what the process may use, the journal in memory mode included"),
     WEFT_INT("ingest_loops", S, ingest_loops, .fallback = "0", .min = 0, .max = 64,
@@ -140,6 +143,8 @@ static void choose_sizes(const struct weft_node *section, struct weft_service *s
 
     if (!s->journal_max_size)
         s->journal_max_size = disk ? 1 << 30 : 32 << 20;
+    if (!s->dead_letters_max_size)
+        s->dead_letters_max_size = disk ? 64 << 20 : 1 << 20;
     if (!journal_key(section, "retention", "size"))
         s->retention_size = !disk ? 0 : s->journal_max_size / 4 < RETENTION_SIZE ? s->journal_max_size / 4 : RETENTION_SIZE;
     if (!journal_key(section, "retention", "age"))

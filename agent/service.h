@@ -20,6 +20,7 @@ struct weft_service {
     uint64_t retention_age;         /* ms */
     int on_disk_error;              /* enum weft_service_disk_error */
     uint64_t removed_exporter_grace; /* ms */
+    uint64_t dead_letters_max_size; /* bytes of each exporter */
     uint64_t memory_limit;          /* bytes, the journal in memory mode included */
     int64_t ingest_loops;           /* 0: one a processor, at most 4 */
     uint64_t shutdown_timeout;      /* ms */

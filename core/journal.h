@@ -36,6 +36,7 @@ struct weft_record {
     enum weft_signal signal;
     uint32_t flags;
     uint32_t n_items;            /* spans, log records or data points */
+    uint32_t first_item;         /* number of the first item; not 0 only in what is left of a record that is sent again */
     struct weft_source source;
     struct weft_slice payload;   /* the OTLP bytes */
 };

@@ -327,7 +327,7 @@ static int append_record(struct run *r, const struct weft_record *record)
             err = enter_group(r->c, &w, r->batch->signal);
         fresh = err != 0;
         item.index = (uint32_t)r->at;
-        id_of_item(item.id, record->sequence, (uint32_t)(r->at - base));
+        id_of_item(item.id, record->sequence, record->first_item + (uint32_t)(r->at - base));
         if (!err)
             err = append_item(&item, r->batch->signal);
         if (err == WEFT_ERR_TOO_LARGE && r->body->n_docs > 0)

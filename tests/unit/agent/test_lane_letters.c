@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a back end refuses for good: it is kept as dead letters, with its words, before it is counted. */
+#include "agent/lane.h"
+#include "core/clock.h"
+#include "core/err.h"
+#include "tests/support/fake_lane.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { MIB = 1 << 20, PATIENCE_MS = 20000, SEEN = 16384 };
+
+/* ---- a back end that judges each item by a letter of `plan`, which is used again and again:
+ *   s sent    a, b refused, "mapping" with words of its own    h the request as a whole refused (400)    d left out ---- */
+struct fake {
+    struct weft_exporter base;
+    _Atomic(const char *) plan;
+    _Atomic uint64_t n_sends, n_seen;
+    struct { uint64_t journal, sequence; uint32_t item; } seen[SEEN]; /* what it took, by the name of each item */
+};
+
+static void note_item(struct fake *f, const struct weft_batch *b, uint64_t index)
+{
+    uint64_t base = 0, n = f->n_seen;
+    size_t i = 0;
+
+    while (base + b->records[i].n_items <= index)
+        base += b->records[i++].n_items;
+    f->seen[n % SEEN].journal = b->journal_id;
+    f->seen[n % SEEN].sequence = b->records[i].sequence;
+    f->seen[n % SEEN].item = b->records[i].first_item + (uint32_t)(index - base);
+    f->n_seen = n + 1;
+}
+
+static void fake_send(struct weft_exporter *self, struct weft_batch *b)
+{
+    struct fake *f = (struct fake *)self;
+    const char *plan = f->plan;
+
+    f->n_sends++;
+    if (*plan == 'h') {
+        self->host->done(self, b, WEFT_REJECTED, "http_400", "no such index", 0);
+        return;
+    }
+    for (uint64_t i = 0; i < b->n_items; i++) {
+        if (b->item_state[i] != WEFT_ITEM_WAITING)
+            continue;
+        char c = plan[i % strlen(plan)];
+        if (c == 's')
+            note_item(f, b, i);
+        else if (c == 'd')
+            self->host->drop(self, b, i, 1, "temporality");
+        else
+            self->host->reject(self, b, i, 1, "mapping", c == 'a' ? "field [a] is not a number" : "field [b] is not a date");
+    }
+    self->host->done(self, b, WEFT_SENT, NULL, NULL, 0);
+}
+
+static void fake_stop(struct weft_exporter *self)
+{
+    (void)self;
+}
+
+static const struct weft_exporter_type type = { .name = "fake", .size = sizeof(struct fake), .send = fake_send, .stop = fake_stop };
+
+/* ---- one journal, one lane, its dead letters ---- */
+struct fixture {
+    struct fake fake;
+    struct weft_journal *journal;
+    struct weft_letters *letters;
+    struct weft_lane *lane;
+    struct weft_buf payload;
+    uint64_t taken;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->fake = (struct fake){ .base = { .type = &type, .id = "es/fake" }, .plan = "s" };
+    assert_int_equal(weft_journal_open(&f->journal, &(struct weft_journal_options){ .name = "logs", .max_size = 8 * MIB }), 0);
+    assert_int_equal(weft_letters_open(&f->letters, &(struct weft_journal_options){ .name = "es", .max_size = MIB }), 0);
+    struct weft_lane_config config = { .retry_enabled = true, .initial_interval = 1, .max_interval = 3 };
+    struct weft_lane_source source = { .pipeline = "logs", .journal = f->journal, .signal = WEFT_LOGS };
+    struct weft_lane_setup lane = { .exporter = &f->fake.base, .config = &config, .sources = &source, .n_sources = 1,
+                                    .letters = f->letters };
+    assert_int_equal(weft_lane_open(&f->lane, &lane), 0);
+    assert_int_equal(weft_lane_start(f->lane), 0);
+    weft_buf_init(&f->payload, 4 * MIB);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    weft_lane_free(f->lane);
+    weft_letters_close(f->letters);
+    weft_journal_close(f->journal);
+    weft_buf_release(&f->payload);
+    free(f);
+    return 0;
+}
+
+static void take(struct fixture *f, unsigned from, unsigned n)
+{
+    weft_buf_reset(&f->payload);
+    fake_payload(&f->payload, WEFT_LOGS, "shop", from, n);
+    struct weft_record r = { .signal = WEFT_LOGS, .n_items = n, .wall_ns = 1000 + from, .payload = weft_buf_slice(&f->payload) };
+    assert_int_equal(weft_journal_append(f->journal, &r, NULL), 0);
+    f->taken += n;
+}
+
+static uint64_t lost(const struct weft_lane_stats *s, enum weft_lane_loss loss, const char *word)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < s->n_reasons; i++)
+        if (s->reasons[i].loss == loss && (!word || strcmp(s->reasons[i].word, word) == 0))
+            n += s->reasons[i].items;
+    return n;
+}
+
+/* Waits until nothing waits; the sum must add up then. */
+static struct weft_lane_stats settled(struct fixture *f)
+{
+    uint64_t give_up = weft_clock_mono_ms() + PATIENCE_MS;
+    struct weft_lane_stats s;
+
+    for (;;) {
+        weft_lane_stats(f->lane, &s);
+        if (s.waiting_items == 0)
+            break;
+        if (weft_clock_mono_ms() > give_up)
+            fail_msg("%d items still wait", (int)s.waiting_items);
+        sched_yield();
+    }
+    assert_int_equal(f->taken, s.sent_items[WEFT_LOGS] + lost(&s, WEFT_LANE_FAILED, NULL) + lost(&s, WEFT_LANE_DROPPED, NULL));
+    return s;
+}
+
+/* "record/first+n reason" of each letter, "; " behind it. */
+static const char *letters_of(struct fixture *f)
+{
+    static char text[2048];
+    const struct weft_letters_filter all = { 0 };
+    struct weft_letters_reader *r;
+    struct weft_letter l;
+    uint64_t sequence;
+    size_t at = 0;
+
+    text[0] = 0;
+    assert_int_equal(weft_letters_reader_open(f->letters, &r, 0), 0);
+    while (weft_letters_reader_next(r, &all, &l, &sequence) == 1 && at < sizeof text - 64) {
+        assert_int_equal(l.journal_id, weft_journal_id(f->journal));
+        at += (size_t)snprintf(text + at, sizeof text - at, "%d/%u+%u %.*s %.9s; ", (int)l.sequence, l.first_item, l.n_items,
+                               (int)l.reason.len, (const char *)l.reason.data, (const char *)l.detail.data);
+    }
+    weft_letters_reader_close(r);
+    return text;
+}
+
+static void items_that_are_refused_one_by_one_are_kept_with_their_words(void **state)
+{
+    struct fixture *f = *state;
+    const struct { const char *plan, *letters; } cases[] = {
+        { "s",      "" },
+        { "sas",    "1/1+1 mapping field [a]; " },
+        { "aaa",    "1/0+3 mapping field [a]; " },                                   /* neighbours share a letter */
+        { "abb",    "1/0+1 mapping field [a]; 1/1+2 mapping field [b]; " },          /* unless the words differ */
+        { "asa",    "1/0+1 mapping field [a]; 1/2+1 mapping field [a]; " },
+        { "ada",    "1/0+1 mapping field [a]; 1/2+1 mapping field [a]; " },          /* what is left out is not kept */
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (i > 0) {
+            (void)teardown(state);
+            (void)setup(state);
+            f = *state;
+        }
+        f->fake.plan = cases[i].plan;
+        take(f, 0, 3);
+        struct weft_lane_stats s = settled(f);
+        if (strcmp(letters_of(f), cases[i].letters) != 0)
+            fail_msg("%s: %s", cases[i].plan, letters_of(f));
+        struct weft_letters_stats l;
+        weft_letters_stats(f->letters, &l);
+        assert_int_equal(lost(&s, WEFT_LANE_FAILED, "mapping"), l.items);
+    }
+}
+
+static void a_request_that_is_refused_is_kept_record_by_record(void **state)
+{
+    struct fixture *f = *state;
+    const struct weft_letters_filter all = { 0 };
+    struct weft_letters_reader *r;
+    struct weft_letter l;
+    uint64_t sequence;
+
+    f->fake.plan = "h";
+    take(f, 0, 3);
+    take(f, 3, 2);
+    struct weft_lane_stats s = settled(f);
+    assert_int_equal(lost(&s, WEFT_LANE_FAILED, "http_400"), 5);
+    assert_string_equal(letters_of(f), "1/0+3 http_400 no such i; 2/0+2 http_400 no such i; ");
+    assert_int_equal(weft_letters_reader_open(f->letters, &r, 0), 0);
+    assert_int_equal(weft_letters_reader_next(r, &all, &l, &sequence), 1);
+    assert_string_equal(fake_payload_names(WEFT_LOGS, l.body), "item-0 item-1 item-2 ");
+    assert_int_equal(l.status, 400);
+    assert_int_equal(l.arrived_ns, 1000);
+    assert_true(weft_slice_is(l.pipeline, "logs"));
+    assert_int_equal(weft_letters_reader_next(r, &all, &l, &sequence), 1);
+    assert_string_equal(fake_payload_names(WEFT_LOGS, l.body), "item-3 item-4 ");
+    weft_letters_reader_close(r);
+}
+
+static void a_record_too_large_for_one_letter_makes_several(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_letters_stats l;
+
+    f->fake.plan = "h";
+    take(f, 0, 30000);
+    assert_true(f->payload.len > weft_letters_max_body(f->letters));
+    struct weft_lane_stats s = settled(f);
+    weft_letters_stats(f->letters, &l);
+    assert_int_equal(lost(&s, WEFT_LANE_FAILED, "http_400"), 30000);
+    assert_int_equal(l.items + l.evicted_items, 30000);
+    assert_true(l.letters >= 2);
+}
+
+static void what_cannot_be_kept_is_dropped_for_a_reason_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t body[400 << 10];
+
+    memset(body, 'x', sizeof body);
+    f->fake.plan = "h";
+    weft_buf_reset(&f->payload);
+    struct weft_otlp_group g = weft_otlp_group_open(&f->payload, weft_slice_of(NULL, 0), weft_slice_of(NULL, 0));
+    size_t item = weft_wire_begin_wide(&f->payload, WEFT_OTLP_ITEMS);
+    weft_any_put_string(&f->payload, 5, weft_slice_of(body, sizeof body));
+    weft_wire_end_wide(&f->payload, item);
+    weft_otlp_group_close(&f->payload, g);
+    struct weft_record r = { .signal = WEFT_LOGS, .n_items = 1, .payload = weft_buf_slice(&f->payload) };
+    assert_int_equal(weft_journal_append(f->journal, &r, NULL), 0);
+    f->taken++;
+    struct weft_lane_stats s = settled(f);
+    assert_int_equal(lost(&s, WEFT_LANE_FAILED, NULL), 0);
+    assert_int_equal(lost(&s, WEFT_LANE_DROPPED, "dead_letter_too_large"), 1);
+    assert_string_equal(letters_of(f), "");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(items_that_are_refused_one_by_one_are_kept_with_their_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_request_that_is_refused_is_kept_record_by_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_record_too_large_for_one_letter_makes_several, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_kept_is_dropped_for_a_reason_of_its_own, setup, teardown),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
