@@ -255,6 +255,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
 
+    /* The last GOAWAY names the calls that were taken. It may still be on its way out, and a client that reads it sends
+     * this one again elsewhere: taking it too would make two of it. */
+    if (c->last_goaway) {
+        note_reset_by_us(c, frame->hd.stream_id);
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+    }
     if (!weft_grpc_memory_room(&c->service->memory)) {
         c->service->stats.no_room++;
         note_reset_by_us(c, frame->hd.stream_id);

@@ -724,6 +724,28 @@ static void draining_takes_what_was_under_way_and_then_is_done(void **state)
     close_fixture(f);
 }
 
+/* The client answers the drain's PING and begins a call before it has seen the last GOAWAY, which names an earlier one. */
+static void a_call_behind_the_answer_to_the_drain_is_not_taken(void **state)
+{
+    static const uint8_t bytes[] =
+        "\0\0\x08\x06\x01\0\0\0\0drain\0\0\0"          /* PING, ACK */
+        "\0\0\x39\x01\x04\0\0\0\x01\x83\x86\x01\x01x"     /* HEADERS of stream 1: POST, http, :authority, */
+        "\x04\x12/test.Service/Call"                      /* :path, */
+        "\x0f\x10\x10" "application/grpc"                 /* content-type, */
+        "\0\x02te\x08trailers"                            /* te */
+        "\0\0\x05\0\x01\0\0\0\x01\0\0\0\0\0";            /* DATA: an empty message, and the end */
+    struct fixture *f = open_fixture();
+    (void)state;
+
+    grpc_caller_pump(&f->peer);
+    f->peer.mute = true;
+    weft_grpc_connection_quiesce(&f->connection, 1000);
+    grpc_caller_raw(&f->peer, weft_slice_of(bytes, sizeof bytes - 1));
+    assert_int_equal(f->calls, 0);
+    assert_int_equal(f->connection.state, WEFT_GRPC_DONE);
+    close_fixture(f);
+}
+
 static void a_client_that_does_not_answer_the_drain_gets_the_last_goaway_all_the_same(void **state)
 {
     struct fixture *f = open_fixture();
@@ -834,6 +856,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_header_block_without_end_is_cut),
         cmocka_unit_test(pings_between_calls_are_no_flood),
         cmocka_unit_test(draining_takes_what_was_under_way_and_then_is_done),
+        cmocka_unit_test(a_call_behind_the_answer_to_the_drain_is_not_taken),
         cmocka_unit_test(a_client_that_does_not_answer_the_drain_gets_the_last_goaway_all_the_same),
         cmocka_unit_test(idle_old_and_dead_connections_go),
         cmocka_unit_test(health_is_told_for_the_server_and_each_service),
