@@ -16,6 +16,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import socket
 import struct
 import threading
@@ -58,6 +59,11 @@ def span_request(ids, filler=b"x" * 60):
 
 
 # ---- producers ----
+def closed_meanwhile(sock):
+    """An idle connection that the server has closed, or said something on."""
+    return bool(select.select([sock], [], [], 0)[0])
+
+
 ACKED, REFUSED, UNKNOWN = "acked", "refused", "unknown"
 
 
@@ -70,6 +76,7 @@ class Producer(threading.Thread):
         self.number = next(Producer.numbers)
         self.rate, self.batch, self.signal, self.next = rate, batch, signal, 0
         self.acked, self.unknown = [], []      # (first ID, how many, when)
+        self.why = []                          # what became of the connections of unknown ones
         self.refusals, self.surprises = 0, []  # answers that break the protocol
         self.over, self.paused = threading.Event(), threading.Event()
 
@@ -120,6 +127,8 @@ class HttpProducer(Producer):
     def offer(self, ids):
         body = self.request(ids)
         try:
+            if self.sock and closed_meanwhile(self.sock):
+                self.drop()
             if not self.sock:
                 self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=15)
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -130,7 +139,8 @@ class HttpProducer(Producer):
         try:
             self.sock.sendall(head.encode() + body)
             status, answer, close = self.read()
-        except (OSError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError) as error:
+            self.why.append(repr(error))
             self.drop()
             return UNKNOWN
         if close:
@@ -165,6 +175,13 @@ class HttpProducer(Producer):
         self.sock = None
 
 
+REFUSED_STREAM = 7
+
+
+class Reset(Exception):
+    """A call was ended with RST_STREAM; the argument is its code."""
+
+
 class GrpcProducer(Producer):
     SERVICES = {"logs": b"/opentelemetry.proto.collector.logs.v1.LogsService/Export",
                 "traces": b"/opentelemetry.proto.collector.trace.v1.TraceService/Export"}
@@ -178,22 +195,43 @@ class GrpcProducer(Producer):
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=15)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.h2, self.stream = H2(sock), -1
+        self.h2.call_preface()
+        while self.h2.next()[0] != 4:  # as gRPC clients do: it is a connection when the server has spoken
+            pass
+
+    def goodbye(self):
+        """Reads what came while no call was out: pings and windows, or the server's goodbye."""
+        try:
+            while closed_meanwhile(self.h2.sock):
+                self.h2.next()
+        except (OSError, EOFError):
+            return True
+        return self.h2.leaving
 
     def offer(self, ids):
         message = self.request(ids)
         try:
+            if self.h2 and self.goodbye():
+                self.drop()
             if not self.h2:
                 self.connect()
-        except OSError:
+        except (OSError, EOFError):
             self.h2 = None
             return REFUSED
         try:
-            if self.stream < 0:
-                self.h2.call_preface()
             self.stream += 2
             code, body = self.call(struct.pack(">BI", 0, len(message)) + message)
-        except (OSError, EOFError, ValueError, IndexError):
+        except Reset as reset:
+            if reset.args[0] == REFUSED_STREAM:
+                return REFUSED
+            self.why.append(repr(reset))
+            return UNKNOWN
+        except (OSError, EOFError, ValueError, IndexError) as error:
+            above = self.h2.leaving and self.stream > self.h2.last_stream
             self.drop()
+            if above:
+                return REFUSED  # the goodbye says that this call was not taken
+            self.why.append(repr(error))
             return UNKNOWN
         if self.h2.leaving:
             self.drop()
@@ -224,7 +262,7 @@ class GrpcProducer(Producer):
             if of != stream:
                 continue
             if kind == 3:
-                raise EOFError("the call was reset")
+                raise Reset(struct.unpack(">I", payload)[0])
             if kind == 0:
                 body += h2.data(flags, payload)
             if kind == 1 and flags & END_STREAM:

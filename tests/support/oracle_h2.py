@@ -101,6 +101,7 @@ class H2:
 
     def __init__(self, sock):
         self.sock, self.rest, self.taken, self.leaving = sock, b"", 0, False
+        self.last_stream = 0  # of the goodbye: later ones were not taken
         self.window, self.initial, self.stream_windows = 65535, 65535, {}
 
     @staticmethod
@@ -150,7 +151,8 @@ class H2:
             elif kind == 6 and not flags & ACK:
                 self.send(6, ACK, 0, payload)
             elif kind == 7:
-                self.leaving = True  # calls that are out are still answered
+                # Calls that are out, up to this one, are still answered.
+                self.leaving, self.last_stream = True, struct.unpack(">I", payload[:4])[0] & WINDOW
             elif kind == 8:
                 more = struct.unpack(">I", payload)[0] & WINDOW
                 if stream:
