@@ -22,7 +22,7 @@ import struct
 import threading
 import time
 
-from lab import Lab, check, free_port, http, metrics, wait_until
+from lab import Lab, Skip, check, free_port, http, metrics, wait_until, weft_binary
 from oracle_h2 import END_HEADERS, END_STREAM, H2, grpc_status, literals
 from oracle_sinks import varint
 
@@ -478,7 +478,6 @@ class Rig(Lab):
 
     def run_agent(self, prefix=(), env=None):
         """Starts the daemon on the configuration; `prefix` are words before its command (faketime, prlimit)."""
-        from lab import weft_binary
         path = self.dir / "weft.yaml"
         path.write_text(json.dumps(self.config, indent=1))
         self.daemon = self.start("weft", [*prefix, weft_binary(), "run", "--config", path], env=env)
@@ -516,6 +515,21 @@ class Rig(Lab):
 
     def alive(self):
         check(self.daemon.poll() is None, f"the daemon died with {self.daemon.returncode}\n{self.daemon.log.read_text()[-3000:]}")
+
+
+def needs_disk_mode(lab):
+    """Skips where the build knows no journal on disk."""
+    try:
+        probe = lab.weft({
+            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{free_port()}"}}}},
+            "exporters": {"debug": {}},
+            "service": {"journal": {"mode": "disk", "directory": str(lab.dir / "probe")},
+                        "pipelines": {"logs": {"receivers": ["otlp"], "exporters": ["debug"]}}}}, name="probe")
+    except AssertionError as error:
+        if "not supported" in str(error) or "memory only" in str(error):
+            raise Skip("this build keeps the journal in memory only") from None
+        raise
+    lab.end(probe)
 
 
 def seed_of(default=None):
