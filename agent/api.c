@@ -2,51 +2,13 @@
 /* api.c: see api.h. */
 #include "agent/api.h"
 
+#include "agent/api_put.h"
 #include "agent/metrics_process.h"
 #include "agent/runtime_state.h"
 #include "core/clock.h"
 #include "core/json.h"
 
 #include <stdlib.h>
-
-/* ---- writing: `"key":` with a comma when something stands before it ---- */
-static void put_key(struct weft_buf *b, const char *key)
-{
-    uint8_t last = b->len ? b->data[b->len - 1] : '{';
-
-    if (last != '{' && last != '[')
-        weft_buf_append_byte(b, ',');
-    weft_json_put_string(b, weft_slice_str(key));
-    weft_buf_append_byte(b, ':');
-}
-
-static void put_text(struct weft_buf *b, const char *key, const char *text)
-{
-    put_key(b, key);
-    if (text)
-        weft_json_put_string(b, weft_slice_str(text));
-    else
-        weft_buf_append_str(b, "null");
-}
-
-static void put_number(struct weft_buf *b, const char *key, uint64_t value)
-{
-    put_key(b, key);
-    weft_json_put_uint(b, value);
-}
-
-static void put_bool(struct weft_buf *b, const char *key, bool value)
-{
-    put_key(b, key);
-    weft_buf_append_str(b, value ? "true" : "false");
-}
-
-static void begin_item(struct weft_buf *b)
-{
-    if (b->len && b->data[b->len - 1] != '[')
-        weft_buf_append_byte(b, ',');
-    weft_buf_append_byte(b, '{');
-}
 
 static void put_signals(struct weft_buf *b, unsigned signals)
 {
