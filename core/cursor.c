@@ -4,139 +4,15 @@
  * A cursor has two places, `settled` <= `read`. Within a segment both move without any lock; stepping into the
  * next segment takes the journal's, because which segments are stood in decides what can be given back:
  *
- *   a holding cursor   is counted in `holders` of the segment of its settled place: that one and all later ones stay
- *   any other          pins the segments from its settled to its read place, and no others: what it has in hand stays,
- *                      what it has not read yet may be retired before it comes (counted in `skipped`)
+ *   any cursor         pins the segments from its settled to its read place: what it has in hand stays
+ *   a holding one      is counted in `holders` of the segment of its settled place besides: that one and all later ones
+ *                      stay. What any other has not read yet may be retired before it comes (counted in `skipped`)
  *
- * So only the reader moves its places, and nothing that it looks at is ever given back under its eyes. */
-#include "core/err.h"
+ * So only the reader moves its places, and nothing that it looks at is ever given back under its eyes. Opening, parking
+ * and forgetting cursors is in cursor_place.c. */
 #include "core/journal_state.h"
 
 #include <assert.h>
-#include <stdlib.h>
-#include <uv.h>
-
-static void keep(struct weft_cursor *c, struct weft_segment *s)
-{
-    if (c->hold)
-        s->holders++;
-    else
-        s->pins++;
-}
-
-static void let_go(struct weft_cursor *c, struct weft_segment *s)
-{
-    if (c->hold)
-        s->holders--;
-    else
-        s->pins--;
-}
-
-static struct weft_place start_of(struct weft_segment *s)
-{
-    return (struct weft_place){ .segment = s, .offset = s->begin, .sequence = s->first_sequence };
-}
-
-static struct weft_totals minus(struct weft_totals a, struct weft_totals b)
-{
-    return (struct weft_totals){ a.records - b.records, a.items - b.items, a.bytes - b.bytes };
-}
-
-/* ---- opening and closing ---- */
-
-static void place_at_tail(struct weft_cursor *c, struct weft_journal *j)
-{
-    c->base = j->totals;
-    c->read = (struct weft_place){
-        .segment = j->tail,
-        .offset = atomic_load_explicit(&j->tail->reserved, memory_order_relaxed),
-        .sequence = j->next_sequence,
-    };
-}
-
-static void place_at_oldest(struct weft_cursor *c, struct weft_journal *j)
-{
-    struct weft_segment *oldest = weft_journal_oldest(j);
-
-    c->base = j->totals;
-    for (const struct weft_segment *s = oldest; s; s = s->next)
-        c->base = minus(c->base, s->totals);
-    c->read = start_of(oldest);
-}
-
-int weft_cursor_open(struct weft_cursor **ret_cursor, struct weft_journal *j, const struct weft_cursor_options *o)
-{
-    struct weft_cursor *c = calloc(1, sizeof *c);
-    char *name = strdup(o->name ? o->name : "");
-
-    if (!c || !name) {
-        free(name);
-        free(c);
-        return UV_ENOMEM;
-    }
-    c->journal = j;
-    c->name = name;
-    c->hold = o->hold;
-    c->wake_fd = o->wake_fd;
-
-    pthread_mutex_lock(&j->lock);
-    if (o->start == WEFT_CURSOR_OLDEST)
-        place_at_oldest(c, j);
-    else
-        place_at_tail(c, j);
-    c->settled = c->read;
-    c->start_sequence = c->read.sequence;
-    atomic_store_explicit(&c->settled_offset, c->settled.offset, memory_order_relaxed);
-    atomic_store_explicit(&c->settled_sequence, c->read.sequence - 1, memory_order_relaxed);
-    keep(c, c->settled.segment);
-    c->next = j->cursors;
-    j->cursors = c;
-    j->n_cursors++;
-    pthread_mutex_unlock(&j->lock);
-    *ret_cursor = c;
-    return 0;
-}
-
-static void disarm(struct weft_cursor *c)
-{
-    if (!c->armed)
-        return;
-    c->armed = false;
-    atomic_fetch_sub_explicit(&c->journal->n_armed, 1, memory_order_relaxed);
-}
-
-static void let_go_of_all(struct weft_cursor *c)
-{
-    struct weft_segment *s = c->settled.segment;
-
-    let_go(c, s);
-    while (!c->hold && s != c->read.segment) {
-        s = s->next;
-        let_go(c, s);
-    }
-}
-
-void weft_cursor_close(struct weft_cursor *c)
-{
-    if (!c)
-        return;
-
-    struct weft_journal *j = c->journal;
-    pthread_mutex_lock(&j->lock);
-    disarm(c);
-    let_go_of_all(c);
-    struct weft_cursor **link = &j->cursors;
-    while (*link != c)
-        link = &(*link)->next;
-    *link = c->next;
-    j->n_cursors--;
-    weft_journal_reclaim(j);
-    pthread_mutex_unlock(&j->lock);
-    free(c->name);
-    free(c);
-}
-
-/* ---- moving ---- */
 
 static void publish_settled(struct weft_cursor *c)
 {
@@ -152,10 +28,12 @@ static void follow(struct weft_cursor *c)
     while (c->settled.segment != c->read.segment
            && c->settled.offset == atomic_load_explicit(&c->settled.segment->reserved, memory_order_relaxed)) {
         struct weft_segment *old = c->settled.segment;
-        if (c->hold)
-            keep(c, old->next);
-        c->settled = start_of(old->next);
-        let_go(c, old);
+        old->pins--;
+        if (c->hold) {
+            old->holders--;
+            old->next->holders++;
+        }
+        c->settled = weft_place_start(old->next);
         moved = true;
     }
     publish_settled(c);
@@ -174,9 +52,8 @@ static bool cross(struct weft_cursor *c)
         return true; /* it was filled up and closed since we looked */
 
     pthread_mutex_lock(&c->journal->lock);
-    if (!c->hold)
-        keep(c, s->next);
-    c->read = start_of(s->next);
+    s->next->pins++;
+    c->read = weft_place_start(s->next);
     follow(c);
     pthread_mutex_unlock(&c->journal->lock);
     return true;
@@ -270,7 +147,7 @@ void weft_cursor_settle(struct weft_cursor *c, uint64_t sequence)
         step(&c->settled, e);
     }
     count_done(c, &done);
-    atomic_store_explicit(&c->settled_sequence, c->settled.sequence - 1, memory_order_relaxed);
+    atomic_store_explicit(&c->settled_sequence, c->settled.sequence - 1, memory_order_release);
     publish_settled(c);
     if (!before(&c->settled, &c->read) && at_end(&c->read))
         (void)cross(c); /* nothing in hand: do not keep a full segment until the next read */
@@ -284,11 +161,9 @@ void weft_cursor_rewind(struct weft_cursor *c)
         return;
     }
     pthread_mutex_lock(&c->journal->lock);
-    if (!c->hold) {
-        let_go_of_all(c);
-        keep(c, c->settled.segment);
-    }
+    weft_cursor_let_go(c);
     c->read = c->settled;
+    weft_cursor_keep(c);
     pthread_mutex_unlock(&c->journal->lock);
 }
 
@@ -317,7 +192,7 @@ bool weft_cursor_arm(struct weft_cursor *c)
         return true;
 
     pthread_mutex_lock(&j->lock);
-    disarm(c);
+    weft_cursor_disarm(c);
     pthread_mutex_unlock(&j->lock);
     return false;
 }
@@ -327,12 +202,14 @@ void weft_cursor_stats(struct weft_cursor *c, struct weft_cursor_stats *ret_stat
     struct weft_journal *j = c->journal;
 
     pthread_mutex_lock(&j->lock);
-    struct weft_totals waiting = minus(minus(j->totals, c->base), c->skipped);
+    struct weft_totals waiting = weft_totals_minus(j->totals, weft_cursor_accounted(c));
     *ret_stats = (struct weft_cursor_stats){
         .settled_sequence = atomic_load_explicit(&c->settled_sequence, memory_order_relaxed),
-        .waiting_records = waiting.records - atomic_load_explicit(&c->done_records, memory_order_relaxed),
-        .waiting_items = waiting.items - atomic_load_explicit(&c->done_items, memory_order_relaxed),
-        .waiting_bytes = waiting.bytes - atomic_load_explicit(&c->done_bytes, memory_order_relaxed),
+        .waiting_records = waiting.records,
+        .waiting_items = waiting.items,
+        .waiting_bytes = waiting.bytes,
+        .lost_records = c->lost.records,
+        .lost_items = c->lost.items,
         .skipped_items = c->skipped.items,
     };
     pthread_mutex_unlock(&j->lock);

@@ -20,7 +20,9 @@
     X(DRAINING,    "shutting down")                                \
     X(NOT_FOUND,   "not found")                                    \
     X(CLOSED,      "closed by the peer")                           \
-    X(TIMEOUT,     "timed out")
+    X(TIMEOUT,     "timed out")                                    \
+    X(LOCKED,      "in use by another process")                    \
+    X(NEWER,       "written by a newer version")
 
 enum weft_err {
     WEFT_OK = 0,

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal.c: appending, and what becomes of segments. Reading is in cursor.c.
+/* journal.c: opening, appending and figures. What becomes of old segments is in journal_retain.c, reading in cursor.c.
  *
  *   reserve   under the lock: room in the tail segment (or in a new one), the next sequence, the totals
  *   fill      outside the lock, by the thread that reserved
  *   publish   the sequence is stored last, with release: from then on cursors see the entry
  *
  * The lock is held for a few instructions, except when a segment is full: then also for giving old ones
- * back and getting a new one. Some retired segments stay for reuse, last in first out: in a steady state the same few
- * warm segments go round and no page is faulted in, which would cost more than the copy (0.5 us a page and more). A backlog
- * that comes and goes stays warm up to a KEEP-th of max_size; weft_journal_trim() gives that back when all is quiet.
+ * back and getting a new one.
  *
  * The wake-up. Publishing stores the sequence and then looks whether a cursor is armed; arming sets the mark and
  * then looks whether something was published. Without a fence between the store and the look, on both sides, each
@@ -16,6 +14,7 @@
  *
  * Two segments of any size always fit beside each other (see choose_sizes): the tail cannot be given back, so
  * otherwise one large record could lock out the next for ever. */
+#include "core/clock.h"
 #include "core/err.h"
 #include "core/hash.h"
 #include "core/journal_state.h"
@@ -27,7 +26,6 @@
 #include <uv.h>
 
 enum {
-    KEEP = 4,
     MIN_SIZE = 1 << 20,
     MIN_SEGMENT = 64 << 10,
     MAX_SEGMENT = 1 << 20, /* larger ones save nothing and cost cache */
@@ -47,9 +45,10 @@ static void choose_sizes(struct weft_journal *j, const struct weft_journal_optio
             size *= 2;
     size = size < PAGE ? PAGE : size;
     size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
-    j->max_size = o->max_size;
+    j->max_size = (size_t)o->max_size;
     j->segment_size = size < o->max_size / 4 ? size : (o->max_size / 4) & ~(size_t)(PAGE - 1);
-    j->retain = o->retain;
+    j->retain = o->retain < o->max_size ? (size_t)o->retain : (size_t)o->max_size;
+    j->retain_ns = o->retain_ms < UINT64_MAX / 1000000 ? o->retain_ms * 1000000 : UINT64_MAX;
     j->max_payload = ((j->max_size / 2) & ~(size_t)(PAGE - 1)) - sizeof(struct weft_entry);
     if (j->max_payload > UINT32_MAX - 2 * PAGE)
         j->max_payload = UINT32_MAX - 2 * PAGE;
@@ -69,7 +68,7 @@ int weft_journal_open(struct weft_journal **ret_journal, const struct weft_journ
 {
     int err;
 
-    if (o->max_size < MIN_SIZE)
+    if (o->max_size < MIN_SIZE || (o->mode == WEFT_JOURNAL_DISK && !o->directory))
         return UV_EINVAL;
     if (o->mode != WEFT_JOURNAL_MEMORY)
         return WEFT_ERR_UNSUPPORTED;
@@ -80,6 +79,7 @@ int weft_journal_open(struct weft_journal **ret_journal, const struct weft_journ
     choose_sizes(j, o);
     j->id = draw_id();
     j->next_sequence = 1;
+    j->wall_clock = o->wall_clock ? o->wall_clock : weft_clock_wall_ns;
     j->backing = &weft_backing_memory;
     j->name = strdup(o->name ? o->name : "");
     err = j->name ? weft_segment_new(&j->tail, j->backing, j->segment_size) : UV_ENOMEM;
@@ -88,14 +88,20 @@ int weft_journal_open(struct weft_journal **ret_journal, const struct weft_journ
     err = -pthread_mutex_init(&j->lock, NULL);
     if (err)
         goto fail;
+    err = weft_source_table_init(&j->sources);
+    if (err)
+        goto fail_lock;
 
-    weft_segment_reset(j->tail, 1, 1);
+    weft_segment_reset(j->tail, 1, 1, (struct weft_totals){ 0 });
+    j->published = weft_place_start(j->tail);
     j->head = j->tail;
     j->in_use = j->tail->size;
     j->n_segments = 1;
     *ret_journal = j;
     return 0;
 
+fail_lock:
+    pthread_mutex_destroy(&j->lock);
 fail:
     weft_segment_free(j->tail, &weft_backing_memory);
     free(j->name);
@@ -117,6 +123,13 @@ void weft_journal_close(struct weft_journal *j)
     if (!j)
         return;
     assert(j->n_cursors == 0);
+    while (j->cursors) {
+        struct weft_cursor *parked = j->cursors;
+        j->cursors = parked->next;
+        free(parked->name);
+        free(parked);
+    }
+    weft_source_table_release(&j->sources);
     free_list(j, j->head);
     free_list(j, j->cached);
     pthread_mutex_destroy(&j->lock);
@@ -134,125 +147,7 @@ size_t weft_journal_max_payload(const struct weft_journal *j)
     return j->max_payload;
 }
 
-/* ---- giving segments back ---- */
-
-static void uncache_one(struct weft_journal *j)
-{
-    struct weft_segment *s = j->cached;
-
-    j->cached = s->next;
-    j->cached_bytes -= s->size;
-    weft_segment_free(s, j->backing);
-}
-
-/* A cursor that does not hold and has not come as far as `s` will never see it. */
-static void count_skipped(struct weft_journal *j, const struct weft_segment *s)
-{
-    for (struct weft_cursor *c = j->cursors; c; c = c->next) {
-        if (c->hold || c->read.segment->number >= s->number)
-            continue;
-        c->skipped.records += s->totals.records;
-        c->skipped.items += s->totals.items;
-        c->skipped.bytes += s->totals.bytes;
-    }
-}
-
-static void retire(struct weft_journal *j, struct weft_segment **link)
-{
-    struct weft_segment *s = *link;
-
-    count_skipped(j, s);
-    *link = s->next;
-    j->in_use -= s->size;
-    j->n_segments--;
-    if (s->size != j->segment_size || j->cached_bytes + s->size > j->max_size / KEEP) {
-        weft_segment_free(s, j->backing);
-        return;
-    }
-    s->next = j->cached;
-    j->cached = s;
-    j->cached_bytes += s->size;
-}
-
-/* Every holding cursor has settled past it (or there is none), whatever else keeps it. */
-static bool passed(const struct weft_journal *j, const struct weft_segment *s)
-{
-    return s != j->tail && s->holders == 0;
-}
-
-static bool idle(const struct weft_segment *s)
-{
-    return s->pins == 0 && atomic_load_explicit(&s->writers, memory_order_acquire) == 0;
-}
-
-/* Gives back the oldest segment that nobody needs. A pinned one is stepped over: who pins it does not hold the
- * journal back. */
-static bool retire_oldest(struct weft_journal *j)
-{
-    for (struct weft_segment **link = &j->head; passed(j, *link); link = &(*link)->next) {
-        if (!idle(*link))
-            continue;
-        retire(j, link);
-        return true;
-    }
-    return false;
-}
-
-void weft_journal_reclaim(struct weft_journal *j)
-{
-    size_t bytes = 0;
-
-    for (const struct weft_segment *s = j->head; passed(j, s); s = s->next)
-        bytes += s->size;
-    while (bytes > j->retain) {
-        size_t before = j->in_use;
-        if (!retire_oldest(j))
-            return;
-        bytes -= before - j->in_use;
-    }
-}
-
-static bool everybody_settled_the_tail(const struct weft_journal *j, size_t reserved)
-{
-    for (const struct weft_cursor *c = j->cursors; c; c = c->next) {
-        if (c->settled.segment != j->tail || c->read.segment != j->tail
-            || atomic_load_explicit(&c->settled_offset, memory_order_acquire) != reserved)
-            return false;
-    }
-    return true;
-}
-
-void weft_journal_trim(struct weft_journal *j)
-{
-    pthread_mutex_lock(&j->lock);
-    while (j->cached)
-        uncache_one(j);
-
-    struct weft_segment *s = j->tail;
-    size_t reserved = atomic_load_explicit(&s->reserved, memory_order_relaxed);
-    if (j->retain == 0 && s == j->head && reserved > s->begin && idle(s) && everybody_settled_the_tail(j, reserved)) {
-        s->begin = reserved;
-        s->first_sequence = j->next_sequence;
-        s->totals = (struct weft_totals){ 0 };
-        j->backing->forget(s, reserved);
-    }
-    pthread_mutex_unlock(&j->lock);
-}
-
 /* ---- appending ---- */
-
-/* Retires and uncaches until `size` more bytes fit under max_size. A cached segment of that size counts already. */
-static bool make_room(struct weft_journal *j, size_t size)
-{
-    weft_journal_reclaim(j);
-    while (j->in_use + size > j->max_size)
-        if (!retire_oldest(j))
-            return false;
-    size_t new_bytes = j->cached && size == j->segment_size ? 0 : size;
-    while (j->cached && j->in_use + j->cached_bytes + new_bytes > j->max_size)
-        uncache_one(j);
-    return true;
-}
 
 static int get_segment(struct weft_journal *j, size_t size, struct weft_segment **ret_segment)
 {
@@ -277,13 +172,13 @@ static int roll(struct weft_journal *j, size_t stride)
     size_t size = stride <= j->segment_size ? j->segment_size : (stride + PAGE - 1) & ~(size_t)(PAGE - 1);
     struct weft_segment *s;
 
-    if (!make_room(j, size))
+    if (!weft_journal_make_room(j, size))
         return WEFT_ERR_FULL;
     int err = get_segment(j, size, &s);
     if (err)
         return err;
 
-    weft_segment_reset(s, j->tail->number + 1, j->next_sequence);
+    weft_segment_reset(s, j->tail->number + 1, j->next_sequence, j->totals);
     j->tail->next = s;
     atomic_store_explicit(&j->tail->closed, true, memory_order_release);
     j->tail = s;
@@ -355,6 +250,17 @@ static void wake(struct weft_journal *j)
     pthread_mutex_unlock(&j->lock);
 }
 
+/* Kept as a maximum, for writers overtake each other. */
+static void note_wall(struct weft_segment *s, uint64_t wall_ns)
+{
+    uint64_t newest = atomic_load_explicit(&s->newest_wall_ns, memory_order_relaxed);
+
+    while (wall_ns > newest
+           && !atomic_compare_exchange_weak_explicit(&s->newest_wall_ns, &newest, wall_ns, memory_order_relaxed,
+                                                     memory_order_relaxed))
+        ;
+}
+
 static void finish(struct weft_journal *j, struct weft_reservation *res)
 {
     struct weft_entry *e = res->entry;
@@ -377,6 +283,8 @@ void weft_journal_publish(struct weft_journal *j, struct weft_reservation *res, 
     e->abandoned = 0;
     e->flags = r->flags;
     e->source = r->source;
+    note_wall(res->segment, r->wall_ns);
+    weft_source_table_note(&j->sources, r->source, res->sequence);
     finish(j, res);
 }
 
@@ -397,6 +305,8 @@ void weft_journal_abandon(struct weft_journal *j, struct weft_reservation *res)
     j->abandoned_records++;
     uncount(&j->totals, e->n_items, e->length);
     uncount(&s->totals, e->n_items, e->length);
+    for (struct weft_segment *later = s->next; later; later = later->next)
+        uncount(&later->before, e->n_items, e->length);
     for (struct weft_cursor *c = j->cursors; c; c = c->next)
         if (c->start_sequence > res->sequence)
             uncount(&c->base, e->n_items, e->length);
@@ -430,13 +340,17 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
         .next_sequence = j->next_sequence,
         .segment_bytes = j->in_use + j->cached_bytes,
         .capacity_bytes = j->max_size,
-        .appended_records = j->totals.records,
-        .appended_items = j->totals.items,
-        .appended_bytes = j->totals.bytes,
+        .opened_records = j->opened.records,
+        .opened_items = j->opened.items,
+        .opened_bytes = j->opened.bytes,
+        .appended_records = j->totals.records - j->opened.records,
+        .appended_items = j->totals.items - j->opened.items,
+        .appended_bytes = j->totals.bytes - j->opened.bytes,
         .refused_records = j->refused_records,
         .abandoned_records = j->abandoned_records,
         .n_segments = j->n_segments,
         .n_cursors = j->n_cursors,
+        .n_parked = j->n_parked,
     };
     pthread_mutex_unlock(&j->lock);
 }
@@ -470,4 +384,75 @@ double weft_journal_fill(struct weft_journal *j)
     }
     pthread_mutex_unlock(&j->lock);
     return (double)held / (double)j->max_size;
+}
+
+/* ---- how far things are ---- */
+
+static bool all_published(const struct weft_segment *s)
+{
+    return atomic_load_explicit(&s->writers, memory_order_acquire) == 0;
+}
+
+/* Reservations are counted in and out of `writers`, so that only a segment with an open one must be walked, and from where the
+ * last walk ended. */
+uint64_t weft_journal_published(struct weft_journal *j)
+{
+    struct weft_place *p = &j->published;
+
+    for (;;) {
+        size_t reserved = atomic_load_explicit(&p->segment->reserved, memory_order_relaxed);
+        if (p->offset == reserved || all_published(p->segment)) {
+            if (!p->segment->next) {
+                *p = (struct weft_place){ p->segment, reserved, j->next_sequence };
+                return p->sequence - 1;
+            }
+            *p = weft_place_start(p->segment->next);
+            continue;
+        }
+        const struct weft_entry *e = weft_entry_at(p->segment, p->offset);
+        if (atomic_load_explicit(&e->sequence, memory_order_acquire) != p->sequence)
+            return p->sequence - 1;
+        p->offset += weft_entry_stride(e->length);
+        p->sequence++;
+    }
+}
+
+uint64_t weft_journal_settled(struct weft_journal *j)
+{
+    uint64_t least = UINT64_MAX;
+
+    pthread_mutex_lock(&j->lock);
+    for (const struct weft_cursor *c = j->cursors; c; c = c->next) {
+        uint64_t settled = atomic_load_explicit(&c->settled_sequence, memory_order_acquire);
+        if (c->hold && settled < least)
+            least = settled;
+    }
+    if (least == UINT64_MAX)
+        least = weft_journal_published(j);
+    pthread_mutex_unlock(&j->lock);
+    return least;
+}
+
+uint64_t weft_journal_durable(struct weft_journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    uint64_t published = weft_journal_published(j);
+    pthread_mutex_unlock(&j->lock);
+    return published;
+}
+
+bool weft_journal_source(struct weft_journal *j, uint64_t id, uint64_t *ret_position)
+{
+    return weft_source_table_find(&j->sources, id, ret_position);
+}
+
+void weft_journal_forget_source(struct weft_journal *j, uint64_t id)
+{
+    weft_source_table_forget(&j->sources, id);
+}
+
+int weft_journal_remove(const char *directory)
+{
+    (void)directory;
+    return WEFT_ERR_UNSUPPORTED;
 }

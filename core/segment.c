@@ -79,15 +79,17 @@ void weft_segment_free(struct weft_segment *s, const struct weft_backing *backin
     free(s);
 }
 
-void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_sequence)
+void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_sequence, struct weft_totals before)
 {
     s->number = number;
     s->next = NULL;
     s->begin = 0;
     s->first_sequence = first_sequence;
+    s->before = before;
     s->totals = (struct weft_totals){ 0 };
     s->holders = s->pins = 0;
     atomic_store_explicit(&s->reserved, 0, memory_order_relaxed);
     atomic_store_explicit(&s->closed, false, memory_order_relaxed);
     atomic_store_explicit(&s->writers, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->newest_wall_ns, 0, memory_order_relaxed);
 }

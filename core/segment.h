@@ -2,7 +2,7 @@
 /* segment.h: the pieces a journal is made of, and the seam behind which their memory comes from.
  *
  * A segment is one stretch of memory filled front to back with entries. It is open while it is the tail,
- * closed when the next one follows, retired when nobody needs it. Private to journal.c and cursor.c.
+ * closed when the next one follows, retired when nobody needs it. Private to journal*.c, segment*.c and cursor*.c.
  *
  *   (1) Bytes [begin, reserved) are entries, one behind the other; `reserved` only grows, under the
  *       journal's lock, and after the new entry's sequence has been set to 0. So recycled memory needs no wiping.
@@ -41,15 +41,27 @@ struct weft_totals {
     uint64_t records, items, bytes;
 };
 
+static inline struct weft_totals weft_totals_plus(struct weft_totals a, struct weft_totals b)
+{
+    return (struct weft_totals){ a.records + b.records, a.items + b.items, a.bytes + b.bytes };
+}
+
+static inline struct weft_totals weft_totals_minus(struct weft_totals a, struct weft_totals b)
+{
+    return (struct weft_totals){ a.records - b.records, a.items - b.items, a.bytes - b.bytes };
+}
+
 struct weft_segment {
     struct weft_segment *next;
     uint8_t *base;
     size_t size, begin;
     uint64_t number;           /* counts up along the list */
     uint64_t first_sequence;   /* of the entry at `begin` */
+    struct weft_totals before; /* the journal's totals when it began */
     struct weft_totals totals; /* of its entries, abandoned ones left out */
-    unsigned holders;          /* holding cursors whose settled place is here */
-    unsigned pins;             /* other cursors that have something of it in hand */
+    unsigned holders;          /* holding cursors, parked ones included, whose settled place is here */
+    unsigned pins;             /* cursors with a reader that have it between their settled and read places */
+    _Atomic uint64_t newest_wall_ns; /* of its published entries */
     _Atomic size_t reserved;
     _Atomic bool closed;
     _Atomic unsigned writers;  /* reservations that are neither published nor abandoned */
@@ -79,6 +91,6 @@ int weft_segment_new(struct weft_segment **ret_segment, const struct weft_backin
 void weft_segment_free(struct weft_segment *s, const struct weft_backing *backing);
 
 /* Makes a new or used segment an empty one. */
-void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_sequence);
+void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_sequence, struct weft_totals before);
 
 #endif

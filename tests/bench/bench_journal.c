@@ -32,7 +32,7 @@ static struct weft_cursor *open_cursor(struct weft_journal *j, int wake_fd)
 {
     struct weft_cursor *c = NULL;
 
-    if (weft_cursor_open(&c, j, &(struct weft_cursor_options){ .name = "bench", .hold = true, .wake_fd = wake_fd }))
+    if (weft_cursor_open(&c, j, &(struct weft_cursor_options){ .hold = true, .wake_fd = wake_fd }))
         exit(1);
     return c;
 }

@@ -70,7 +70,7 @@ static struct weft_intake *open_intake(struct weft_pipeline *const *pipelines, s
 static struct weft_cursor *reader_of(struct weft_pipeline *p)
 {
     struct weft_cursor *c = NULL;
-    struct weft_cursor_options o = { .name = "es", .hold = true, .wake_fd = -1 };
+    struct weft_cursor_options o = { .hold = true, .wake_fd = -1 };
 
     assert_int_equal(weft_cursor_open(&c, weft_pipeline_journal(p), &o), 0);
     return c;

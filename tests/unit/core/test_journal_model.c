@@ -238,7 +238,7 @@ static void open_or_close(void)
         *h = (struct hand){ 0 };
         return;
     }
-    struct weft_cursor_options o = { .name = "reader", .hold = dice(3) != 0, .wake_fd = -1,
+    struct weft_cursor_options o = { .hold = dice(3) != 0, .wake_fd = -1,
                                      .start = dice(2) ? WEFT_CURSOR_OLDEST : WEFT_CURSOR_TAIL };
     struct weft_journal_stats s;
     weft_journal_stats(m.journal, &s);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* journal_retain.c: what becomes of segments that everybody has passed.
+ *
+ * They are kept while `retain` and max_size allow it, oldest out first, and then given back. Some of those stay
+ * for reuse, last in first out: in a steady state the same few warm segments go round and no page is faulted in,
+ * which would cost more than the copy (0.5 us a page and more). A backlog that comes and goes stays warm up to a KEEP-th of
+ * max_size; weft_journal_trim() gives that back when all is quiet. All of it runs under the journal's lock, by whoever found the
+ * tail full or settled the last record of a segment. */
+#include "core/journal_state.h"
+
+enum { KEEP = 4 };
+
+static void uncache_one(struct weft_journal *j)
+{
+    struct weft_segment *s = j->cached;
+
+    j->cached = s->next;
+    j->cached_bytes -= s->size;
+    weft_segment_free(s, j->backing);
+}
+
+/* A cursor that does not hold and has not come as far as `s` will never see it; a parked one that stands in it goes on. */
+static void count_skipped(struct weft_journal *j, const struct weft_segment *s)
+{
+    for (struct weft_cursor *c = j->cursors; c; c = c->next) {
+        if (c->hold)
+            continue;
+        if (c->read.segment->number < s->number)
+            c->skipped = weft_totals_plus(c->skipped, s->totals);
+        else if (c->parked && c->read.segment == s)
+            weft_cursor_push_on(c);
+    }
+}
+
+static void retire(struct weft_journal *j, struct weft_segment **link)
+{
+    struct weft_segment *s = *link;
+
+    count_skipped(j, s);
+    if (j->published.segment == s)
+        j->published = weft_place_start(s->next);
+    *link = s->next;
+    j->in_use -= s->size;
+    j->n_segments--;
+    if (s->size != j->segment_size || j->cached_bytes + s->size > j->max_size / KEEP) {
+        weft_segment_free(s, j->backing);
+        return;
+    }
+    s->next = j->cached;
+    j->cached = s;
+    j->cached_bytes += s->size;
+}
+
+/* Every holding cursor has settled past it (or there is none), whatever else keeps it. */
+static bool passed(const struct weft_journal *j, const struct weft_segment *s)
+{
+    return s != j->tail && s->holders == 0;
+}
+
+static bool nobody_writes(const struct weft_segment *s)
+{
+    return atomic_load_explicit(&s->writers, memory_order_acquire) == 0;
+}
+
+static bool idle(const struct weft_segment *s)
+{
+    return s->pins == 0 && nobody_writes(s);
+}
+
+/* Gives back the oldest segment that nobody needs. A pinned one is stepped over: who pins it does not hold the
+ * journal back. */
+static bool retire_oldest(struct weft_journal *j)
+{
+    for (struct weft_segment **link = &j->head; passed(j, *link); link = &(*link)->next) {
+        if (!idle(*link))
+            continue;
+        retire(j, link);
+        return true;
+    }
+    return false;
+}
+
+/* Too old to be kept for its own sake. */
+static bool aged(const struct weft_journal *j, const struct weft_segment *s)
+{
+    if (j->retain_ns == 0)
+        return false;
+    uint64_t newest = atomic_load_explicit(&s->newest_wall_ns, memory_order_relaxed), now = j->wall_clock();
+    return now > newest && now - newest > j->retain_ns;
+}
+
+void weft_journal_reclaim(struct weft_journal *j)
+{
+    size_t bytes = 0;
+
+    for (const struct weft_segment *s = j->head; passed(j, s); s = s->next)
+        bytes += s->size;
+    while (bytes > j->retain || (bytes > 0 && aged(j, j->head))) {
+        size_t before = j->in_use;
+        if (!retire_oldest(j))
+            return;
+        bytes -= before - j->in_use;
+    }
+}
+
+/* A cached segment of that size counts already. */
+bool weft_journal_make_room(struct weft_journal *j, size_t size)
+{
+    weft_journal_reclaim(j);
+    while (j->in_use + size > j->max_size)
+        if (!retire_oldest(j))
+            return false;
+    size_t new_bytes = j->cached && size == j->segment_size ? 0 : size;
+    while (j->cached && j->in_use + j->cached_bytes + new_bytes > j->max_size)
+        uncache_one(j);
+    return true;
+}
+
+static bool everybody_settled_the_tail(const struct weft_journal *j, size_t reserved)
+{
+    for (const struct weft_cursor *c = j->cursors; c; c = c->next) {
+        if (c->settled.segment != j->tail || c->read.segment != j->tail
+            || atomic_load_explicit(&c->settled_offset, memory_order_acquire) != reserved)
+            return false;
+    }
+    return true;
+}
+
+void weft_journal_trim(struct weft_journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    while (j->cached)
+        uncache_one(j);
+
+    struct weft_segment *s = j->tail;
+    size_t reserved = atomic_load_explicit(&s->reserved, memory_order_relaxed);
+    if (j->retain == 0 && s == j->head && reserved > s->begin && nobody_writes(s)
+        && everybody_settled_the_tail(j, reserved)) {
+        j->published = (struct weft_place){ s, reserved, j->next_sequence };
+        s->begin = reserved;
+        s->before = j->totals;
+        s->first_sequence = j->next_sequence;
+        s->totals = (struct weft_totals){ 0 };
+        j->backing->forget(s, reserved);
+    }
+    pthread_mutex_unlock(&j->lock);
+}
