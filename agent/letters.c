@@ -289,7 +289,7 @@ int weft_letters_purge(struct weft_letters *l, const struct weft_letters_filter 
 int weft_letters_reader_open(struct weft_letters *l, struct weft_letters_reader **ret_reader, uint64_t after)
 {
     struct weft_letters_reader *r = calloc(1, sizeof *r);
-    struct weft_cursor_options o = { .name = "reader", .start = WEFT_CURSOR_OLDEST, .wake_fd = -1 };
+    struct weft_cursor_options o = { .name = "reader", .start = WEFT_CURSOR_OLDEST, .transient = true, .wake_fd = -1 };
     struct weft_journal_stats j;
 
     if (!r)
@@ -374,7 +374,7 @@ void weft_letters_stats(struct weft_letters *l, struct weft_letters_stats *ret_s
 static int recover(struct weft_letters *l)
 {
     const struct weft_letters_filter all = { NULL, 0 };
-    struct weft_cursor_options o = { .name = "recovery", .start = WEFT_CURSOR_OLDEST, .wake_fd = -1 };
+    struct weft_cursor_options o = { .name = "recovery", .start = WEFT_CURSOR_OLDEST, .transient = true, .wake_fd = -1 };
     struct weft_letters_reader *r;
     struct weft_cursor *c;
     struct weft_record record;
