@@ -278,17 +278,20 @@ class FileProducer(Producer):
     """Writes JSON lines into one log file and renames it away every `rotate` lines, as logrotate does. `keep`: None keeps
     all renamed files; else only so many, but none before its lines are in `seen`, a function that gives a set of IDs."""
 
-    def __init__(self, directory, rotate=4000, keep=None, seen=None, stem="app", **options):
+    def __init__(self, directory, rotate=4000, keep=None, seen=None, stem="app", width=0, **options):
         options.setdefault("batch", 20)
         super().__init__(name="files", **options)
         self.path = pathlib.Path(directory) / f"{stem}.log"
         self.rotate, self.keep, self.seen, self.old, self.rotations = rotate, keep, seen, [], 0
+        self.line = b'{"level":30,"time":%d,"name":"oracle","pid":1,"msg":"oid%011do a line of a log file","n":%d}'
+        if width > 80:
+            self.line = self.line[:-1] + b',"filler":"' + b"f" * (width - 100) + b'"}'
+        self.line += b"\n"
         self.out, self.lines, self.in_file = open(self.path, "ab", buffering=0), 0, []
 
     def offer(self, ids):
         now = time.time_ns() // 1000000
-        self.out.write(b"".join(b'{"level":30,"time":%d,"name":"oracle","pid":1,"msg":"oid%011do a line of a log file","n":%d}\n'
-                                % (now, i, i) for i in ids))
+        self.out.write(b"".join(self.line % (now, i, i) for i in ids))
         self.in_file.append(ids)
         self.lines += len(ids)
         if self.lines >= self.rotate:
