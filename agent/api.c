@@ -41,7 +41,31 @@ static const char *exporter_state(const struct weft_runtime *rt, const struct we
         return phase_name(rt);
     if (s->breaker == WEFT_BREAKER_OPEN)
         return "failing";
-    return s->breaker == WEFT_BREAKER_HALF_OPEN ? "probing" : *s->error ? "retrying" : "running";
+    if (s->breaker == WEFT_BREAKER_HALF_OPEN)
+        return "probing";
+    for (size_t i = 0; i < s->n_endpoints; i++)
+        if (s->endpoints[i].breaker != WEFT_BREAKER_CLOSED)
+            return "degraded"; /* another endpoint does its work */
+    return *s->error ? "retrying" : "running";
+}
+
+static void put_endpoints(struct weft_buf *b, const struct weft_lane_stats *s)
+{
+    put_key(b, "endpoints");
+    weft_buf_append_byte(b, '[');
+    for (size_t i = 0; i < s->n_endpoints; i++) {
+        const struct weft_lane_endpoint_stats *e = &s->endpoints[i];
+        begin_item(b);
+        put_text(b, "endpoint", *e->name ? e->name : NULL);
+        put_text(b, "breaker", s->has_breaker ? weft_breaker_name(e->breaker) : NULL);
+        put_number(b, "failures_in_a_row", e->failures);
+        put_number(b, "next_attempt_ms", e->next_attempt_ms);
+        put_text(b, "error", *e->error ? e->error : NULL);
+        put_number(b, "concurrency_limit", e->limit);
+        put_number(b, "in_flight", e->in_flight);
+        weft_buf_append_byte(b, '}');
+    }
+    weft_buf_append_byte(b, ']');
 }
 
 static void put_exporter(struct weft_buf *b, const struct weft_runtime *rt, size_t index)
@@ -59,6 +83,7 @@ static void put_exporter(struct weft_buf *b, const struct weft_runtime *rt, size
     put_key(b, "oldest_unsent_age_seconds");
     weft_json_put_double(b, (double)s->oldest_ms / 1000);
     put_number(b, "in_flight", s->in_flight);
+    put_endpoints(b, s);
     free(s);
 }
 
@@ -175,6 +200,7 @@ static void put_exporter_status(struct weft_buf *b, const struct weft_runtime *r
     put_number(b, "waiting_bytes", s->waiting_bytes);
     put_number(b, "capacity_bytes", s->capacity_bytes);
     put_number(b, "in_flight", s->in_flight);
+    put_endpoints(b, s);
     weft_buf_append_byte(b, '}');
     free(s);
 }

@@ -5,7 +5,7 @@
  * those only sets `dirty`; before the loop waits again, pump() sends what may be sent:
  *
  *   a READY batch (a retry, or one that an open breaker held) before new records; new ones while fewer than
- *   `concurrency` batches are held; nothing while the backoff or the breaker says wait. When there is nothing to
+ *   `concurrency` batches are held and an endpoint has room; nothing while every endpoint says wait. When there is nothing to
  *   read, the cursors are armed, and only then does the loop sleep.
  *
  * So an exporter's send is never called from inside its own callbacks. Stopping:
@@ -14,7 +14,7 @@
  *      |                  |--the back end fails, and the journals last--v
  *      '-----park----> PARKING --no request is out, or the deadline--> CLOSING
  *
- * One retry machine serves all batches of the lane, because it is the back end that is down, not a batch;
+ * Where and when a batch may go is lane_endpoints.c's to say: it is an endpoint that is down, not a batch;
  * max_elapsed_time is counted for each batch from its own first failure. */
 #include "agent/lane_state.h"
 
@@ -34,21 +34,12 @@ enum {
     BATCHES_A_TURN = 64,   /* then the loop looks at its sockets and timers */
     NO_MEMORY_MS = 1000,   /* until a batch that had no room is tried again */
     QUIET_MS = 2000,       /* without a record: give memory back */
-    LOCAL_RETRY_MS = 100,  /* of exporters without a back end */
     LAST_ANSWERS_MS = 5000, /* for requests that are out when nothing more is sent */
 };
 
 static struct weft_lane *lane_of(struct weft_exporter *exporter)
 {
     return exporter->lane;
-}
-
-static uint64_t draw(struct weft_lane *lane) /* xorshift64: only spreads waits */
-{
-    lane->random ^= lane->random << 13;
-    lane->random ^= lane->random >> 7;
-    lane->random ^= lane->random << 17;
-    return lane->random;
 }
 
 static bool draining(const struct weft_lane *lane)
@@ -73,31 +64,6 @@ static void pause_for(struct weft_lane *lane, uint64_t ms)
     (void)uv_timer_start(&lane->backoff, on_backoff_over, ms, 0);
 }
 
-static void note_breaker(struct weft_lane *lane)
-{
-    int was = atomic_exchange_explicit(&lane->breaker, (int)lane->retry.breaker, memory_order_relaxed);
-    int is = (int)lane->retry.breaker;
-
-    if (was == is)
-        return;
-    if (is == WEFT_BREAKER_OPEN && was == WEFT_BREAKER_CLOSED) /* a probe that failed has its own line */
-        weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id,
-                 "circuit open after %u failures in a row; one request will probe the back end in %.1f s",
-                 lane->retry.failures, (double)lane->retry.options.breaker_open_ms / 1000);
-    else if (is == WEFT_BREAKER_CLOSED)
-        weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "circuit closed; sending again");
-}
-
-/* Milliseconds until this batch may go; 0: now. */
-static uint64_t wait_before(struct weft_lane *lane, struct weft_lane_batch *b)
-{
-    if (weft_lane_prepare(b))
-        return NO_MEMORY_MS;
-    uint64_t wait = weft_retry_wait_ms(&lane->retry, uv_now(&lane->loop));
-    note_breaker(lane);
-    return wait;
-}
-
 static void send_batch(struct weft_lane *lane, struct weft_lane_batch *b)
 {
     b->place = WEFT_LANE_OUT;
@@ -107,41 +73,47 @@ static void send_batch(struct weft_lane *lane, struct weft_lane_batch *b)
     lane->exporter->type->send(lane->exporter, &b->base);
 }
 
-/* The next batch to send. 1, 0 when there is none now, or UV_ENOMEM. */
-static int choose(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
-{
-    struct weft_lane_batch *b = weft_lane_ready(lane);
-
-    if (b) {
-        *ret_batch = b;
-        return 1;
-    }
-    return lane->n_held < lane->concurrency ? weft_lane_read(lane, ret_batch) : 0;
-}
-
 enum prospect {
     NOTHING_THERE, /* every journal is read to its tail */
     MUST_WAIT,     /* for a timer, or for a batch that is out */
     MORE,
 };
 
+static enum prospect wait_for(struct weft_lane *lane, uint64_t ms)
+{
+    if (ms != WEFT_LANE_AFTER_OUTCOME)
+        pause_for(lane, ms);
+    return MUST_WAIT;
+}
+
+/* One batch, one that is READY before what has not been read. With nothing held it is read ahead of its time, because only so
+ * is it known whether there is anything to wait for. */
+static enum prospect send_one(struct weft_lane *lane)
+{
+    struct weft_lane_batch *b = weft_lane_ready(lane);
+    uint64_t wait = !b && lane->n_held > 0 ? weft_lane_room(lane) : 0;
+
+    if (wait || (!b && lane->n_held >= lane->concurrency))
+        return wait_for(lane, wait ? wait : WEFT_LANE_AFTER_OUTCOME);
+    int found = b ? 1 : weft_lane_read(lane, &b);
+    if (found == 0)
+        return NOTHING_THERE;
+    if (found < 0 || weft_lane_prepare(b))
+        return wait_for(lane, NO_MEMORY_MS);
+    wait = weft_lane_route(lane, b);
+    if (wait)
+        return wait_for(lane, wait);
+    send_batch(lane, b);
+    return MORE;
+}
+
 static enum prospect send_what_may_be_sent(struct weft_lane *lane)
 {
-    for (int i = 0; i < BATCHES_A_TURN; i++) {
-        struct weft_lane_batch *b;
-        int found = choose(lane, &b);
-        if (found < 0)
-            pause_for(lane, NO_MEMORY_MS);
-        if (found <= 0)
-            return found < 0 || lane->n_held == lane->concurrency ? MUST_WAIT : NOTHING_THERE;
-        uint64_t wait = wait_before(lane, b);
-        if (wait) {
-            pause_for(lane, wait);
-            return MUST_WAIT;
-        }
-        send_batch(lane, b);
-    }
-    return MORE;
+    enum prospect prospect = MORE;
+
+    for (int i = 0; i < BATCHES_A_TURN && prospect == MORE; i++)
+        prospect = send_one(lane);
+    return prospect;
 }
 
 /* ---- waiting ---- */
@@ -244,16 +216,11 @@ static void watch_deadline(struct weft_lane *lane)
     (void)uv_timer_start(&lane->deadline, on_deadline, until > now ? until - now : 0, 0);
 }
 
-static bool back_end_fails(const struct weft_lane *lane)
-{
-    return lane->retry.failures > 0 || lane->retry.breaker != WEFT_BREAKER_CLOSED;
-}
-
 /* Nothing more is sent: what waits, waits for who comes after us. */
 static bool leaves_the_rest(const struct weft_lane *lane)
 {
     return draining(lane)
-           && (atomic_load_explicit(&lane->parking, memory_order_relaxed) || (lane->lasting && back_end_fails(lane)));
+           && (atomic_load_explicit(&lane->parking, memory_order_relaxed) || (lane->lasting && weft_lane_is_failing(lane)));
 }
 
 /* Ends with the requests that are out, and waits for those a moment only. */
@@ -345,7 +312,7 @@ static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, 
 {
     uint64_t now = uv_now(&lane->loop);
 
-    (void)weft_retry_on_failure(&lane->retry, now, retry_after_ms, draw(lane));
+    weft_lane_refused(lane, b, retry_after_ms, reason, detail);
     if (!lane->config.retry_enabled) {
         give_up(lane, b, "retry_disabled", reason, detail);
         return true;
@@ -356,7 +323,7 @@ static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, 
     }
     char next[64];
     (void)snprintf(next, sizeof next, "retry %u in %.1f s", b->base.attempt + 1,
-                   (double)weft_retry_left_ms(&lane->retry, now) / 1000);
+                   (double)weft_lane_left_ms(lane) / 1000);
     log_failure(lane, b, reason, detail, next);
     b->base.attempt++;
     weft_lane_add(&lane->retries[b->base.signal], 1);
@@ -368,8 +335,10 @@ static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, 
 static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_outcome outcome, const char *reason,
                         const char *detail, uint64_t retry_after_ms)
 {
+    uint64_t took_ns = weft_clock_mono_ns() - b->sent_at_ns;
+
     if (outcome == WEFT_SENT) {
-        weft_retry_on_success(&lane->retry, uv_now(&lane->loop));
+        weft_lane_answered(lane, b, took_ns);
         weft_lane_note_error(lane, NULL, NULL);
         weft_lane_judge(lane, b, WEFT_ITEM_SENT, NULL, NULL);
         return true;
@@ -377,13 +346,13 @@ static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum 
     reason = reason ? reason : "unknown";
     weft_lane_note_error(lane, reason, detail);
     if (outcome == WEFT_REJECTED) {
-        weft_retry_on_success(&lane->retry, uv_now(&lane->loop)); /* it answered: the back end lives */
+        weft_lane_answered(lane, b, took_ns);
         log_failure(lane, b, reason, detail, "refused for good");
         weft_lane_judge(lane, b, WEFT_ITEM_REJECTED, reason, detail);
         return true;
     }
     if (weft_lane_count_marked(lane, b)) { /* each item had its answer */
-        weft_retry_on_success(&lane->retry, uv_now(&lane->loop));
+        weft_lane_answered(lane, b, took_ns);
         forget(lane, b);
         return true;
     }
@@ -400,6 +369,7 @@ static void host_done(struct weft_exporter *exporter, struct weft_batch *batch, 
     uv_update_time(&lane->loop); /* a send that blocked must not shorten the wait */
     weft_lane_flush_letters(lane);
     lane->n_out--;
+    weft_lane_returned(lane, b);
     atomic_fetch_sub_explicit(&lane->in_flight, 1, memory_order_relaxed);
     weft_lane_time(lane, weft_clock_mono_ns() - b->sent_at_ns);
     weft_lane_add(&lane->sent_bytes[batch->signal], batch->sent_bytes);
@@ -412,7 +382,6 @@ static void host_done(struct weft_exporter *exporter, struct weft_batch *batch, 
     }
     if (end_attempt(lane, b, outcome, reason, detail, retry_after_ms))
         weft_lane_settle(lane, b);
-    note_breaker(lane);
     set_dirty(lane);
 }
 
@@ -558,14 +527,7 @@ static void configure(struct weft_lane *lane)
 {
     const struct weft_exporter_type *type = lane->exporter->type;
     const struct weft_lane_config *c = &lane->config;
-    struct weft_retry_options retry = { .initial_ms = c->initial_interval, .max_ms = c->max_interval,
-                                        .breaker_threshold = (unsigned)c->breaker_threshold,
-                                        .breaker_open_ms = c->breaker_open };
 
-    if (type->local)
-        retry = (struct weft_retry_options){ .initial_ms = LOCAL_RETRY_MS, .max_ms = LOCAL_RETRY_MS };
-    weft_retry_init(&lane->retry, &retry);
-    lane->concurrency = type->concurrency ? type->concurrency : 1;
     lane->batch_items = first_of((uint64_t)c->batch_items, type->batch_items, WEFT_LANE_ITEMS);
     lane->batch_bytes = first_of(c->batch_bytes, type->batch_bytes, WEFT_LANE_BYTES);
     lane->failure_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 3 };
@@ -593,7 +555,9 @@ int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *se
         weft_buf_init(&lane->letter_body, weft_letters_max_body(lane->letters));
     configure(lane);
     lane->id = strdup(setup->exporter->id);
-    int err = lane->id ? open_loop(lane) : UV_ENOMEM;
+    int err = lane->id ? weft_lane_endpoints_open(lane) : UV_ENOMEM;
+    if (!err)
+        err = open_loop(lane);
     if (!err)
         err = open_readers(lane, setup);
     if (err) {
@@ -604,6 +568,7 @@ int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *se
     lane->exporter->loop = &lane->loop;
     lane->exporter->lane = lane;
     lane->exporter->host = &host;
+    lane->exporter->concurrency = (unsigned)lane->concurrency;
     lane->dirty = true;
     *ret_lane = lane;
     return 0;
@@ -724,6 +689,7 @@ void weft_lane_free(struct weft_lane *lane)
     (void)weft_lane_join(lane, NULL);
     uv_mutex_destroy(&lane->error_lock);
     weft_buf_release(&lane->letter_body);
+    weft_lane_endpoints_free(lane);
     free(lane->readers);
     free(lane->id);
     free(lane);

@@ -18,18 +18,26 @@
 #include "core/component.h"
 #include "core/retry.h"
 
-/* The keys that every exporter has beside its own (retry_on_failure, circuit_breaker, batch, sending_queue,
- * on_full). Rows of weft_lane_options; offsets are into this struct. */
+/* The keys that every exporter has beside its own (retry_on_failure, circuit_breaker, concurrency, batch, sending_queue,
+ * on_full ...). Rows of weft_lane_options; offsets are into this struct. */
 struct weft_lane_config {
     bool retry_enabled;
     uint64_t initial_interval, max_interval, max_elapsed_time; /* ms */
     int64_t breaker_threshold;
     uint64_t breaker_open;       /* ms */
+    uint64_t probe_interval;     /* ms; 0: no early probes */
+    bool adaptive;               /* concurrency follows the back end */
+    int64_t concurrency_initial;
+    int64_t concurrency_max;     /* 0: the exporter's own */
+    int64_t num_consumers;       /* a fixed number of requests; 0: adaptive */
+    int balancing;               /* enum weft_balance */
     int64_t batch_items;         /* 0: the exporter's own, or 8192 */
     uint64_t batch_bytes;        /* 0: the exporter's own, or 1 MiB */
     int on_full;                 /* enum weft_on_full */
     int journal_start;           /* enum weft_cursor_start */
 };
+
+enum weft_balance { WEFT_BALANCE_AUTO, WEFT_BALANCE_ROUND_ROBIN, WEFT_BALANCE_FAILOVER };
 
 enum weft_on_full { WEFT_ON_FULL_REFUSE, WEFT_ON_FULL_SKIP };
 
@@ -94,7 +102,8 @@ void weft_lane_free(struct weft_lane *lane); /* joins first when that has not be
 const char *weft_lane_id(const struct weft_lane *lane);
 
 /* ---- figures; any thread, but not beside join or free (beside wait is fine) ---- */
-enum { WEFT_LANE_BUCKETS = 13, WEFT_LANE_REASONS = 48, WEFT_LANE_REASON_LEN = 32, WEFT_LANE_ERROR_LEN = 256 };
+enum { WEFT_LANE_BUCKETS = 13, WEFT_LANE_REASONS = 48, WEFT_LANE_REASON_LEN = 32, WEFT_LANE_ERROR_LEN = 256,
+       WEFT_LANE_ENDPOINTS = 32, WEFT_LANE_ENDPOINT_ERROR_LEN = 160 };
 
 /* Upper bounds of the duration histogram, in seconds; one more bucket (+Inf) lies behind them. */
 extern const double weft_lane_buckets[WEFT_LANE_BUCKETS];
@@ -109,6 +118,16 @@ struct weft_lane_reason {
     uint64_t items;
 };
 
+/* One of the places that the lane sends to. */
+struct weft_lane_endpoint_stats {
+    const char *name;                  /* "": the only one, without a name; good until the lane is freed */
+    enum weft_breaker breaker;
+    unsigned failures;                 /* in a row */
+    unsigned limit, in_flight;         /* batches that may be out now, and those that are */
+    uint64_t next_attempt_ms;          /* from now; 0: nothing speaks against sending, or an attempt is out */
+    char error[WEFT_LANE_ENDPOINT_ERROR_LEN]; /* what it last failed with; "" since it went well again */
+};
+
 struct weft_lane_stats {
     bool has_signal[WEFT_SIGNALS];     /* signals that a pipeline brings to this lane */
     uint64_t recovered_items[WEFT_SIGNALS]; /* waited already when the lane opened; what its journals took comes on top */
@@ -116,8 +135,10 @@ struct weft_lane_stats {
     uint64_t duration_count, duration_sum_ns;
     uint64_t duration_buckets[WEFT_LANE_BUCKETS + 1]; /* not cumulative */
     unsigned in_flight;                /* batches */
-    enum weft_breaker breaker;
+    enum weft_breaker breaker;         /* of the endpoint that is best */
     bool has_breaker;
+    size_t n_endpoints;                /* at least 1 */
+    struct weft_lane_endpoint_stats endpoints[WEFT_LANE_ENDPOINTS];
     uint64_t waiting_records, waiting_items, waiting_bytes; /* over all its journals: read or not, not settled */
     uint64_t capacity_bytes;           /* max_size of those journals */
     uint64_t busy_ms;                  /* how long the loop's current turn has been running; 0: it waits */

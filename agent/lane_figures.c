@@ -125,7 +125,6 @@ static void copy_counters(const struct weft_lane *lane, struct weft_lane_stats *
     s->duration_count = get(&lane->duration_count);
     s->duration_sum_ns = get(&lane->duration_sum_ns);
     s->in_flight = atomic_load_explicit(&lane->in_flight, memory_order_relaxed);
-    s->breaker = (enum weft_breaker)atomic_load_explicit(&lane->breaker, memory_order_relaxed);
 }
 
 static void copy_reasons(const struct weft_lane *lane, struct weft_lane_stats *s)
@@ -181,6 +180,6 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
     copy_reasons(lane, ret_stats);
     for (int signal = 0; signal < WEFT_SIGNALS; signal++)
         add_skipped(ret_stats, (enum weft_signal)signal, skipped[signal]);
-    ret_stats->has_breaker = lane->retry.options.breaker_threshold > 0;
+    weft_lane_endpoint_stats(lane, ret_stats);
     ret_stats->busy_ms = lane->loop_open && !atomic_load(&lane->thread_ended) ? weft_beat_age_ms(&lane->beat, weft_clock_mono_ms()) : 0;
 }

@@ -9,6 +9,8 @@ static const char *const on_full_words[] = { "refuse", "skip", NULL };
 
 static const char *const start_words[] = { [WEFT_CURSOR_TAIL] = "end", [WEFT_CURSOR_OLDEST] = "oldest", NULL };
 
+static const char *const balance_words[] = { "auto", "round_robin", "failover", NULL };
+
 const struct weft_option weft_lane_options[] = {
     WEFT_BOOL("retry_on_failure.enabled", L, retry_enabled, .fallback = "true",
               .help = "try again what failed for a passing reason; false drops it, counted"),
@@ -23,7 +25,20 @@ const struct weft_option weft_lane_options[] = {
     WEFT_INT("circuit_breaker.threshold", L, breaker_threshold, .fallback = "5", .min = 0, .max = 1000,
              .help = "failures in a row that open the breaker; 0 has no breaker"),
     WEFT_MSEC("circuit_breaker.open_duration", L, breaker_open, .fallback = "30s", .min = 1, .max = 3600000,
-              .help = "how long an open breaker waits before one request probes the back end"),
+              .help = "how long an open breaker waits before one request probes the back end, while another endpoint is well"),
+    WEFT_MSEC("circuit_breaker.probe_interval", L, probe_interval, .fallback = "2s", .min = 0, .max = 3600000,
+              .help = "while no endpoint is well, one small request probes after half of this to all of it, however long backoff "
+                      "and breaker would wait; 0 leaves it to them"),
+    WEFT_ENUM("load_balancing", L, balancing, .fallback = "auto", .words = balance_words,
+              .help = "of several endpoints: use all in turn, or the first that is well; auto: round_robin for elasticsearch, else failover"),
+    WEFT_BOOL("concurrency.adaptive", L, adaptive, .fallback = "true",
+              .help = "find how many requests at once each endpoint takes; false always allows concurrency.max"),
+    WEFT_INT("concurrency.initial", L, concurrency_initial, .fallback = "1", .min = 1, .max = 256,
+             .help = "how many requests at once to begin with"),
+    WEFT_INT("concurrency.max", L, concurrency_max, .fallback = "0", .min = 0, .max = 256,
+             .help = "requests at once at most, over all endpoints; 0 is the exporter's own choice"),
+    WEFT_INT("sending_queue.num_consumers", L, num_consumers, .fallback = "0", .min = 0, .max = 256,
+             .help = "as many requests at once, no more and no less: the Collector's fixed limit in place of concurrency; 0 has none"),
     WEFT_INT("batch.max_items", L, batch_items, .fallback = "0", .min = 0, .max = 1 << 20,
              .help = "items that one request holds at most; 0 is the exporter's own choice"),
     WEFT_BYTES("batch.max_bytes", L, batch_bytes, .fallback = "0", .min = 0, .max = 64 << 20,
@@ -33,6 +48,13 @@ const struct weft_option weft_lane_options[] = {
     WEFT_ENUM("journal_start", L, journal_start, .fallback = "end", .words = start_words,
               .help = "where an exporter begins that a pipeline's journal does not know yet: behind what is there (end), or with the "
                       "oldest record that is kept"),
-    WEFT_IGNORED("sending_queue", .help = "the journal stands in for it; see service.journal.max_size"),
+    WEFT_IGNORED("sending_queue.enabled", .help = "the journal stands in for it; see service.journal"),
+    WEFT_IGNORED("sending_queue.queue_size", .help = "see service.journal.max_size"),
+    WEFT_IGNORED("sending_queue.storage", .help = "see service.journal.mode"),
+    WEFT_IGNORED("sending_queue.sizer", .help = "the journal is sized in bytes"),
+    WEFT_IGNORED("sending_queue.blocking", .help = "see on_full"),
+    WEFT_IGNORED("sending_queue.block_on_overflow", .help = "see on_full"),
+    WEFT_IGNORED("sending_queue.wait_for_result", .help = "a receiver answers when the journal has its data"),
+    WEFT_IGNORED("sending_queue.batch", .help = "the journal is the batcher; see batch"),
     { .key = NULL },
 };

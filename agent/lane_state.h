@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lane_state.h: what the lane's files share, and nobody else includes.
  *
- *   lane.c          the thread, its timers, what is sent next
- *   lane_batch.c    batches: read from a cursor, judged item by item, settled in order
- *   lane_letters.c  refused items on their way into the dead-letter journal
- *   lane_figures.c  counters, losses by reason
+ *   lane.c            the thread, its timers, what is sent next
+ *   lane_batch.c      batches: read from a cursor, judged item by item, settled in order
+ *   lane_letters.c    refused items on their way into the dead-letter journal
+ *   lane_endpoints.c  where a batch goes: breaker, backoff and limit of each endpoint
+ *   lane_figures.c    counters, losses by reason
  *
  * Everything here belongs to the lane's thread, but for the atomics and what lane_figures.c reads through them. */
 #ifndef WEFT_AGENT_LANE_STATE_H
@@ -13,6 +14,7 @@
 #include "agent/beat.h"
 #include "agent/bell.h"
 #include "agent/lane.h"
+#include "agent/lane_endpoints.h"
 
 #include <stdatomic.h>
 
@@ -96,7 +98,9 @@ struct weft_lane {
     size_t n_out;
     uint64_t n_read, n_read_when_quiet_began;
 
-    struct weft_retry retry;
+    struct weft_lane_endpoint *endpoints;
+    size_t n_endpoints, next_endpoint; /* next_endpoint: whose turn it is */
+    bool round_robin;           /* false: the first one that is well */
     uint64_t random;
     struct weft_log_gate failure_gate, reject_gate, letter_gate;
 
@@ -120,7 +124,6 @@ struct weft_lane {
     _Atomic uint64_t sent_items[WEFT_SIGNALS], sent_bytes[WEFT_SIGNALS], retries[WEFT_SIGNALS];
     _Atomic uint64_t duration_count, duration_sum_ns, duration_buckets[WEFT_LANE_BUCKETS + 1];
     _Atomic unsigned in_flight;
-    _Atomic int breaker;
     atomic_bool has_error;
     uv_mutex_t error_lock;      /* guards `error`, and a reader's cursor against being closed while figures are read */
     char error[WEFT_LANE_ERROR_LEN];

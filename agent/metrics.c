@@ -243,11 +243,41 @@ static void put_capacity(struct page *p, const char *exporter, const struct weft
     put_gauge(p, exporter, s->capacity_bytes);
 }
 
+/* The labels exporter and endpoint; an exporter without endpoints has no label for them. */
+static size_t endpoint_labels(struct weft_label labels[3], const char *exporter, const struct weft_lane_endpoint_stats *e)
+{
+    labels[0] = (struct weft_label)LABEL("exporter", exporter);
+    if (!*e->name)
+        return 1;
+    labels[1] = (struct weft_label)LABEL("endpoint", e->name);
+    return 2;
+}
+
 static void put_breaker(struct page *p, const char *exporter, const struct weft_lane_stats *s)
 {
-    for (int state = WEFT_BREAKER_CLOSED; state <= WEFT_BREAKER_HALF_OPEN; state++) {
-        struct weft_label labels[] = { LABEL("exporter", exporter), LABEL("state", weft_breaker_name((enum weft_breaker)state)) };
-        put_uint(p, "", labels, COUNT(labels), (int)s->breaker == state);
+    for (size_t i = 0; i < s->n_endpoints; i++) {
+        for (int state = WEFT_BREAKER_CLOSED; state <= WEFT_BREAKER_HALF_OPEN; state++) {
+            struct weft_label labels[3];
+            size_t n = endpoint_labels(labels, exporter, &s->endpoints[i]);
+            labels[n++] = (struct weft_label)LABEL("state", weft_breaker_name((enum weft_breaker)state));
+            put_uint(p, "", labels, n, (int)s->endpoints[i].breaker == state);
+        }
+    }
+}
+
+static void put_limit(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+{
+    for (size_t i = 0; i < s->n_endpoints; i++) {
+        struct weft_label labels[3];
+        put_uint(p, "", labels, endpoint_labels(labels, exporter, &s->endpoints[i]), s->endpoints[i].limit);
+    }
+}
+
+static void put_in_flight(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+{
+    for (size_t i = 0; i < s->n_endpoints; i++) {
+        struct weft_label labels[3];
+        put_uint(p, "", labels, endpoint_labels(labels, exporter, &s->endpoints[i]), s->endpoints[i].in_flight);
     }
 }
 
@@ -281,6 +311,8 @@ static void write_queue_items(struct page *p)   { put_lanes(p, put_queue_items);
 static void write_queue_bytes(struct page *p)   { put_lanes(p, put_queue_bytes); }
 static void write_capacity(struct page *p)      { put_lanes(p, put_capacity); }
 static void write_breaker(struct page *p)       { put_lanes(p, put_breaker); }
+static void write_limit(struct page *p)         { put_lanes(p, put_limit); }
+static void write_in_flight(struct page *p)     { put_lanes(p, put_in_flight); }
 static void write_durations(struct page *p)     { put_lanes(p, put_durations); }
 
 /* ---- dead letters ---- */
@@ -385,8 +417,13 @@ static const struct family families[] = {
     { "weft_queue_capacity_bytes", "gauge", "bytes", "exporter", "Size of the journals that the exporter reads.", write_capacity },
     { "weft_journal_bytes", "gauge", "bytes", "pipeline", "Bytes of the segments that a pipeline's journal holds.",
       write_journal_bytes },
-    { "weft_circuit_breaker_state", "gauge", "", "exporter, state",
-      "1 for the state that the exporter's circuit breaker is in, 0 for the others.", write_breaker },
+    { "weft_circuit_breaker_state", "gauge", "", "exporter, endpoint, state",
+      "1 for the state that the circuit breaker of an endpoint is in, 0 for the others. endpoint: as configured, without user "
+      "and password; no label where an exporter has none.", write_breaker },
+    { "weft_exporter_concurrency_limit", "gauge", "", "exporter, endpoint",
+      "Requests that an endpoint may be given at once now.", write_limit },
+    { "weft_exporter_requests_in_flight", "gauge", "", "exporter, endpoint", "Requests that wait for an endpoint's answer.",
+      write_in_flight },
     { "weft_export_duration_seconds", "histogram", "seconds", "exporter", "How long requests to the back end took.", write_durations },
     { NULL, NULL, NULL, NULL, NULL, write_processor_counters },
     { "weft_memory_budget_bytes", "gauge", "bytes", "", "What the configuration allows the process to use.", write_budget },

@@ -132,6 +132,9 @@ struct weft_batch {
     size_t n_records;
     uint64_t n_items, n_bytes;
     unsigned attempt;            /* 0 for the first */
+    unsigned endpoint;           /* where this send goes: an index below what type->endpoint knows */
+    bool probe;                  /* the endpoint failed before: begin with a small request, the rest when that went well */
+    uint64_t probe_timeout_ms;   /* of that small request; 0: the exporter's own */
     uint8_t *item_state;         /* one enum weft_item_state an item, in order over all records */
     uint64_t sent_bytes;         /* exporter: bytes that went over the wire, for the metric */
     void *exporter_data;         /* exporter's own, per batch; NULL on the first attempt; freed by the exporter before a final done, or in forget */
@@ -155,6 +158,7 @@ struct weft_exporter {
     const struct weft_exporter_host *host;
     uint64_t memory_limit;       /* bytes this exporter may hold in buffers of its own */
     struct weft_account *account; /* every buffer that grows takes from it; NULL in tests */
+    unsigned concurrency;        /* batches that will be out at once at most; set by the lane before start */
 };
 
 /* What the lane does for its exporter; all on the lane's thread. */
@@ -180,8 +184,13 @@ struct weft_exporter_type {
     unsigned signals;
     const struct weft_option *options;
     uint64_t batch_items, batch_bytes;   /* what one request should hold at most; 0: the lane's defaults */
-    unsigned concurrency;                /* batches in flight at once; 0 means 1 */
+    unsigned concurrency;                /* batches in flight at once, unless the configuration says otherwise; 0 means 1 */
     bool local;                          /* keeps no remote back end: no breaker, no backoff (prometheus, debug) */
+    bool round_robin;                    /* endpoints take turns by default; false: the first one that is well */
+    /* The name of endpoint `index` as configured, NULL past the last one; only reads options, so it may be called before
+     * start. Each has a breaker, a backoff and a concurrency limit of its own in the lane, which sets batch->endpoint. NULL:
+     * there is one, without a name. */
+    const char *(*endpoint)(const struct weft_exporter *self, size_t index);
     int (*check)(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems);
     int (*start)(struct weft_exporter *self);
     /* Begins to send a batch; ends with host->done. */

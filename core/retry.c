@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retry.c: the state machine of retry.h.
  *
- *            on_failure, `threshold` in a row             wait_ms, open_ms later
+ *            on_failure, `threshold` in a row         wait_ms, open_ms later, or early
  *   CLOSED ---------------------------------> OPEN ---------------------------------> HALF_OPEN
  *     ^                                        ^                                        |  |
  *     |                                        +------------- on_failure ---------------+  |
  *     +------------------------------------- on_success ------------------------------------+
  *
  * Full jitter: waits are spread over [0, ceiling], so that a thousand agents do not come back at one instant;
- * the ceiling doubles with each failure in a row. */
+ * the ceiling doubles with each failure in a row. Requests that were out when the first one failed may end while the
+ * probe is out: they count, and the probe stays the only one. */
 #include "core/retry.h"
 
 #include <ctype.h>
@@ -27,34 +28,43 @@ static uint64_t until(uint64_t then_ms, uint64_t now_ms)
     return then_ms > now_ms ? then_ms - now_ms : 0;
 }
 
-/* While a probe is out there is no moment to name: ask again when it is over, or a little later. */
-static uint64_t wait_for_probe(const struct weft_retry *r)
+static uint64_t later_of(uint64_t a, uint64_t b)
 {
-    return r->options.initial_ms ? r->options.initial_ms : 1;
+    return a > b ? a : b;
 }
 
-uint64_t weft_retry_left_ms(const struct weft_retry *r, uint64_t now_ms)
+uint64_t weft_retry_left_ms(const struct weft_retry *r, uint64_t now_ms, bool early)
 {
-    uint64_t backoff = until(r->not_before_ms, now_ms);
     uint64_t open = r->breaker == WEFT_BREAKER_OPEN ? until(r->opened_ms + r->options.breaker_open_ms, now_ms) : 0;
+    uint64_t ours = later_of(until(r->not_before_ms, now_ms), open);
 
-    return open > backoff ? open : backoff;
+    if (r->failures > 0 && r->probing)
+        return WEFT_RETRY_AFTER_PROBE;
+    if (early && r->failures > 0 && r->options.probe_ms && until(r->probe_at_ms, now_ms) < ours)
+        ours = until(r->probe_at_ms, now_ms);
+    return later_of(ours, until(r->asked_ms, now_ms));
 }
 
-uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms)
+uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms, bool early)
 {
-    uint64_t left = weft_retry_left_ms(r, now_ms);
+    uint64_t left = weft_retry_left_ms(r, now_ms, early);
 
     if (left)
         return left;
     if (r->breaker == WEFT_BREAKER_OPEN)
         r->breaker = WEFT_BREAKER_HALF_OPEN;
-    if (r->breaker == WEFT_BREAKER_HALF_OPEN) {
-        if (r->probing)
-            return wait_for_probe(r);
-        r->probing = true;
-    }
+    r->probing = r->probing || r->failures > 0;
     return 0;
+}
+
+bool weft_retry_is_well(const struct weft_retry *r, uint64_t now_ms)
+{
+    return r->failures == 0 && r->asked_ms <= now_ms;
+}
+
+void weft_retry_probe_over(struct weft_retry *r)
+{
+    r->probing = false;
 }
 
 void weft_retry_on_success(struct weft_retry *r, uint64_t now_ms)
@@ -64,14 +74,24 @@ void weft_retry_on_success(struct weft_retry *r, uint64_t now_ms)
     r->failures = 0;
     r->ceiling_ms = r->options.initial_ms;
     r->not_before_ms = r->first_failure_ms = 0;
-    r->probing = false;
 }
 
 static void open_breaker(struct weft_retry *r, uint64_t now_ms)
 {
     r->breaker = WEFT_BREAKER_OPEN;
     r->opened_ms = now_ms;
-    r->probing = false;
+}
+
+static void plan(struct weft_retry *r, uint64_t now_ms, uint64_t retry_after_ms, uint64_t random)
+{
+    uint64_t wait = r->ceiling_ms == UINT64_MAX ? random : random % (r->ceiling_ms + 1);
+    uint64_t half = r->options.probe_ms / 2;
+
+    r->not_before_ms = later_of(r->not_before_ms, now_ms + wait);
+    if (retry_after_ms)
+        r->asked_ms = later_of(r->asked_ms, now_ms + retry_after_ms);
+    r->probe_at_ms = now_ms + r->options.probe_ms - (random >> 32) % (half + 1);
+    r->ceiling_ms = r->ceiling_ms < r->options.max_ms / 2 ? r->ceiling_ms * 2 : r->options.max_ms;
 }
 
 bool weft_retry_on_failure(struct weft_retry *r, uint64_t now_ms, uint64_t retry_after_ms, uint64_t random)
@@ -79,14 +99,7 @@ bool weft_retry_on_failure(struct weft_retry *r, uint64_t now_ms, uint64_t retry
     if (r->failures == 0)
         r->first_failure_ms = now_ms;
     r->failures++;
-
-    uint64_t wait = r->ceiling_ms == UINT64_MAX ? random : random % (r->ceiling_ms + 1);
-    if (wait < retry_after_ms)
-        wait = retry_after_ms;
-    if (now_ms + wait > r->not_before_ms)
-        r->not_before_ms = now_ms + wait;
-    r->ceiling_ms = r->ceiling_ms < r->options.max_ms / 2 ? r->ceiling_ms * 2 : r->options.max_ms;
-
+    plan(r, now_ms, retry_after_ms, random);
     if (r->breaker == WEFT_BREAKER_HALF_OPEN
         || (r->breaker == WEFT_BREAKER_CLOSED && r->options.breaker_threshold
             && r->failures >= r->options.breaker_threshold))

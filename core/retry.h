@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retry.h: when to try a backend again, as a pure state machine: time and randomness come in
+/* retry.h: when to try one endpoint again, as a pure state machine: time and randomness come in
  * as numbers, a decision goes out. No clock, no timer, no I/O. One thread a machine.
  *
  * Backoff: exponential from `initial_ms` to `max_ms` with full jitter (a uniform pick from 0 to the
- * current ceiling), never sooner than what the server asked for.
+ * current ceiling).
  * Breaker: CLOSED -> OPEN after `threshold` failures in a row (on_failure) -> HALF_OPEN when `open_ms`
- * have passed (may_send lets one probe through) -> CLOSED (on_success) or OPEN again (on_failure).
+ * have passed or an early probe is due (wait_ms) -> CLOSED (on_success) or OPEN again (on_failure).
+ * Probes: after a failure one request may be out at a time until one succeeds, whatever the breaker's state. Who has
+ * nowhere else to go asks for an early one: due between half of `probe_ms` and all of it after the last failure, however
+ * long backoff and breaker would wait, so that healing is noticed soon.
+ * What the server asked for (Retry-After) is the least wait for all of them.
  */
 #ifndef WEFT_CORE_RETRY_H
 #define WEFT_CORE_RETRY_H
@@ -18,6 +22,7 @@ struct weft_retry_options {
     uint64_t max_elapsed_ms;       /* 0: try for ever */
     unsigned breaker_threshold;    /* 5; 0: no breaker */
     uint64_t breaker_open_ms;      /* 30000 */
+    uint64_t probe_ms;             /* 2000; 0: no early probes */
 };
 
 enum weft_breaker { WEFT_BREAKER_CLOSED, WEFT_BREAKER_OPEN, WEFT_BREAKER_HALF_OPEN };
@@ -27,22 +32,35 @@ struct weft_retry {
     enum weft_breaker breaker;
     unsigned failures;        /* in a row, over all requests */
     uint64_t ceiling_ms;      /* of the next backoff */
-    uint64_t not_before_ms;   /* no send before this */
+    uint64_t not_before_ms;   /* of the backoff */
+    uint64_t asked_ms;        /* the server wants nothing before this */
+    uint64_t probe_at_ms;     /* when an early probe is due */
     uint64_t first_failure_ms;
     uint64_t opened_ms;
-    bool probing;             /* half open: the probe is out */
+    bool probing;             /* the one request that is allowed after a failure is out */
 };
+
+/* Not a time: the outcome of the probe that is out decides. */
+#define WEFT_RETRY_AFTER_PROBE UINT64_MAX
 
 /* CLOSED, nothing to wait for. */
 void weft_retry_init(struct weft_retry *r, const struct weft_retry_options *options);
 
-/* 0: send now (in HALF_OPEN: this one is the probe). Else: milliseconds to wait before asking again. */
-uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms);
+/* 0: send now; when `probing` is set then, this one is the probe. Else: milliseconds to wait before asking again, or
+ * WEFT_RETRY_AFTER_PROBE. `early`: an early probe will do. */
+uint64_t weft_retry_wait_ms(struct weft_retry *r, uint64_t now_ms, bool early);
 
-/* The same, only to tell somebody: takes no probe, changes nothing. */
-uint64_t weft_retry_left_ms(const struct weft_retry *r, uint64_t now_ms);
+/* The same, only to look: takes no probe, changes nothing. */
+uint64_t weft_retry_left_ms(const struct weft_retry *r, uint64_t now_ms, bool early);
 
-/* The back end answered, whatever it said: CLOSED, and the backoff begins anew. */
+/* Nothing speaks against sending: the last request went well, and the server has not asked for a pause. */
+bool weft_retry_is_well(const struct weft_retry *r, uint64_t now_ms);
+
+/* The probe has ended, before its outcome is told. */
+void weft_retry_probe_over(struct weft_retry *r);
+
+/* The back end answered, whatever it said: CLOSED, and the backoff begins anew. A pause that the server asked for on
+ * another request stays. */
 void weft_retry_on_success(struct weft_retry *r, uint64_t now_ms);
 
 /* A retryable failure. `retry_after_ms` is what the server asked for (0: nothing); `random` is any uniform

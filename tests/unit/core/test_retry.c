@@ -26,8 +26,8 @@ static void a_new_machine_sends_at_once(void **state)
     (void)state;
     struct weft_retry r = machine(defaults);
 
-    assert_int_equal(weft_retry_wait_ms(&r, 0), 0);
-    assert_int_equal(weft_retry_wait_ms(&r, 0), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 0, false), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 0, false), 0);
     assert_int_equal(r.breaker, WEFT_BREAKER_CLOSED);
 }
 
@@ -42,13 +42,14 @@ static void the_wait_is_uniform_up_to_a_ceiling_that_doubles(void **state)
     uint64_t now = 1000000;
     for (size_t i = 0; i < sizeof ceilings / sizeof *ceilings; i++) {
         assert_true(weft_retry_on_failure(&longest, now, 0, ceilings[i]));
-        if (weft_retry_wait_ms(&longest, now) != ceilings[i])
+        if (weft_retry_wait_ms(&longest, now, false) != ceilings[i])
             fail_msg("failure %zu: at most %lu ms", i + 1, (unsigned long)ceilings[i]);
         assert_true(weft_retry_on_failure(&shortest, now, 0, ceilings[i] + 1)); /* 0 modulo ceiling + 1 */
-        if (weft_retry_wait_ms(&shortest, now) != 0)
+        if (weft_retry_wait_ms(&shortest, now, false) != 0)
             fail_msg("failure %zu: at least 0 ms", i + 1);
+        weft_retry_probe_over(&shortest);
         now += ceilings[i];
-        assert_int_equal(weft_retry_wait_ms(&longest, now), 0);
+        assert_int_equal(weft_retry_left_ms(&longest, now, false), 0);
     }
 }
 
@@ -60,9 +61,9 @@ static void success_starts_all_over(void **state)
     for (int i = 0; i < 4; i++)
         weft_retry_on_failure(&r, 100, 0, 0);
     weft_retry_on_success(&r, 100);
-    assert_int_equal(weft_retry_wait_ms(&r, 100), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 100, false), 0);
     weft_retry_on_failure(&r, 100, 0, 1000);
-    assert_int_equal(weft_retry_wait_ms(&r, 100), 1000);
+    assert_int_equal(weft_retry_wait_ms(&r, 100, false), 1000);
     assert_int_equal(r.breaker, WEFT_BREAKER_CLOSED);
 }
 
@@ -79,7 +80,7 @@ static void what_the_server_asks_for_is_the_least_wait(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct weft_retry r = machine(defaults);
         weft_retry_on_failure(&r, 5000, cases[i].retry_after, cases[i].random);
-        if (weft_retry_wait_ms(&r, 5000) != cases[i].wait)
+        if (weft_retry_wait_ms(&r, 5000, false) != cases[i].wait)
             fail_msg("%s", cases[i].what);
     }
 }
@@ -91,7 +92,7 @@ static void a_second_failure_in_flight_never_shortens_what_the_server_asked_for(
 
     weft_retry_on_failure(&r, 0, 20000, 0);
     weft_retry_on_failure(&r, 10, 0, 0);
-    assert_int_equal(weft_retry_wait_ms(&r, 10), 19990);
+    assert_int_equal(weft_retry_wait_ms(&r, 10, false), 19990);
 }
 
 static void the_breaker_opens_lets_one_probe_through_and_closes_again(void **state)
@@ -104,20 +105,23 @@ static void the_breaker_opens_lets_one_probe_through_and_closes_again(void **sta
     assert_int_equal(r.breaker, WEFT_BREAKER_CLOSED);
     weft_retry_on_failure(&r, 1000, 0, 0);
     assert_int_equal(r.breaker, WEFT_BREAKER_OPEN);
-    assert_int_equal(weft_retry_wait_ms(&r, 1000), 30000);
-    assert_int_equal(weft_retry_wait_ms(&r, 30999), 1);
-    assert_int_equal(weft_retry_wait_ms(&r, 31000), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 1000, false), 30000);
+    assert_int_equal(weft_retry_wait_ms(&r, 30999, false), 1);
+    assert_int_equal(weft_retry_wait_ms(&r, 31000, false), 0);
     assert_int_equal(r.breaker, WEFT_BREAKER_HALF_OPEN);
-    assert_true(weft_retry_wait_ms(&r, 31000) > 0); /* one probe, not two */
+    assert_true(weft_retry_wait_ms(&r, 31000, false) == WEFT_RETRY_AFTER_PROBE); /* one probe, not two */
 
+    weft_retry_probe_over(&r);
     weft_retry_on_failure(&r, 32000, 0, 0);
     assert_int_equal(r.breaker, WEFT_BREAKER_OPEN);
-    assert_int_equal(weft_retry_wait_ms(&r, 32000), 30000);
-    assert_int_equal(weft_retry_wait_ms(&r, 62000), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 32000, false), 30000);
+    assert_int_equal(weft_retry_wait_ms(&r, 62000, false), 0);
+    weft_retry_probe_over(&r);
     weft_retry_on_success(&r, 62001);
     assert_int_equal(r.breaker, WEFT_BREAKER_CLOSED);
-    assert_int_equal(weft_retry_wait_ms(&r, 62001), 0);
-    assert_int_equal(weft_retry_wait_ms(&r, 62001), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 62001, false), 0);
+    assert_false(r.probing);
+    assert_int_equal(weft_retry_wait_ms(&r, 62001, false), 0);
 }
 
 static void an_open_breaker_still_honours_a_longer_request_of_the_server(void **state)
@@ -127,10 +131,10 @@ static void an_open_breaker_still_honours_a_longer_request_of_the_server(void **
 
     for (int i = 0; i < 5; i++)
         weft_retry_on_failure(&r, 0, 40000, 0);
-    assert_int_equal(weft_retry_wait_ms(&r, 0), 40000);
-    assert_int_equal(weft_retry_wait_ms(&r, 30000), 10000);
+    assert_int_equal(weft_retry_wait_ms(&r, 0, false), 40000);
+    assert_int_equal(weft_retry_wait_ms(&r, 30000, false), 10000);
     assert_int_equal(r.breaker, WEFT_BREAKER_OPEN);
-    assert_int_equal(weft_retry_wait_ms(&r, 40000), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 40000, false), 0);
     assert_int_equal(r.breaker, WEFT_BREAKER_HALF_OPEN);
 }
 
@@ -142,7 +146,91 @@ static void failures_of_requests_that_were_out_do_not_keep_the_breaker_open_long
     for (int i = 0; i < 5; i++)
         weft_retry_on_failure(&r, 0, 0, 0);
     weft_retry_on_failure(&r, 9000, 0, 0);
-    assert_int_equal(weft_retry_wait_ms(&r, 9000), 21000);
+    assert_int_equal(weft_retry_wait_ms(&r, 9000, false), 21000);
+}
+
+static void after_a_failure_one_request_is_out_at_a_time(void **state)
+{
+    (void)state;
+    struct weft_retry r = machine(defaults);
+
+    assert_int_equal(weft_retry_wait_ms(&r, 0, false), 0);
+    assert_false(r.probing);
+    weft_retry_on_failure(&r, 0, 0, 700);
+    assert_false(weft_retry_is_well(&r, 0));
+    assert_int_equal(weft_retry_wait_ms(&r, 700, false), 0);
+    assert_true(r.probing);
+    assert_true(weft_retry_wait_ms(&r, 60000, true) == WEFT_RETRY_AFTER_PROBE);
+    weft_retry_on_failure(&r, 800, 0, 0); /* of a request from before: the probe is still out */
+    assert_true(weft_retry_wait_ms(&r, 60000, true) == WEFT_RETRY_AFTER_PROBE);
+    weft_retry_probe_over(&r);
+    weft_retry_on_success(&r, 900);
+    assert_true(weft_retry_is_well(&r, 900));
+    assert_int_equal(weft_retry_wait_ms(&r, 900, false), 0);
+    assert_int_equal(weft_retry_wait_ms(&r, 900, false), 0);
+}
+
+/* A fixed outage, whatever kind of failure it shows as: how long after its end the next request goes out. */
+static void healing_is_noticed_within_the_probe_interval(void **state)
+{
+    struct weft_retry_options options = defaults;
+
+    (void)state;
+    options.probe_ms = 2000;
+    srand(7);
+    for (int round = 0; round < 2000; round++) {
+        struct weft_retry r = machine(options);
+        uint64_t healed = 1000 + (uint64_t)rand() % 120000, now = 0;
+        unsigned n = 0;
+        while (now < healed) {
+            n++;
+            weft_retry_probe_over(&r);
+            weft_retry_on_failure(&r, now, 0, (uint64_t)rand() << 32 | (uint64_t)rand());
+            now += weft_retry_left_ms(&r, now, true);
+            assert_int_equal(weft_retry_wait_ms(&r, now, true), 0);
+        }
+        if (now - healed > 2000)
+            fail_msg("healed at %lu ms, noticed at %lu ms", (unsigned long)healed, (unsigned long)now);
+        if (n > 12 + healed / 1000)
+            fail_msg("%u requests in %lu ms", n, (unsigned long)healed);
+    }
+}
+
+static void an_early_probe_is_for_who_asks_and_never_before_the_server_allows(void **state)
+{
+    const struct { const char *what; uint64_t retry_after, random; bool early; uint64_t left; } cases[] = {
+        { "patient",                    0,     0,                  false, 30000 },
+        { "early, no jitter",           0,     0,                  true,  2000 },
+        { "early, all of the jitter",   0,     UINT64_C(1000) << 32, true,  1000 },
+        { "the server asked for less",  1500,  0,                  true,  2000 },
+        { "the server asked for more",  20000, 0,                  true,  20000 },
+        { "for more than the breaker",  50000, 0,                  false, 50000 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_retry_options options = defaults;
+        options.probe_ms = 2000;
+        struct weft_retry r = machine(options);
+        for (int n = 0; n < 5; n++)
+            weft_retry_on_failure(&r, 100, cases[i].retry_after, cases[i].random);
+        uint64_t left = weft_retry_wait_ms(&r, 100, cases[i].early);
+        if (left != cases[i].left || r.breaker != WEFT_BREAKER_OPEN)
+            fail_msg("%s: %lu ms", cases[i].what, (unsigned long)left);
+    }
+}
+
+static void what_the_server_asked_for_outlives_an_answer_to_an_older_request(void **state)
+{
+    (void)state;
+    struct weft_retry r = machine(defaults);
+
+    weft_retry_on_failure(&r, 0, 5000, 0);
+    weft_retry_on_success(&r, 10);
+    assert_false(weft_retry_is_well(&r, 10));
+    assert_int_equal(weft_retry_wait_ms(&r, 10, true), 4990);
+    assert_int_equal(weft_retry_wait_ms(&r, 5000, true), 0);
+    assert_true(weft_retry_is_well(&r, 5000));
 }
 
 static void max_elapsed_time_gives_up_counted_from_the_first_failure(void **state)
@@ -231,6 +319,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_breaker_opens_lets_one_probe_through_and_closes_again),
         cmocka_unit_test(an_open_breaker_still_honours_a_longer_request_of_the_server),
         cmocka_unit_test(failures_of_requests_that_were_out_do_not_keep_the_breaker_open_longer),
+        cmocka_unit_test(after_a_failure_one_request_is_out_at_a_time),
+        cmocka_unit_test(healing_is_noticed_within_the_probe_interval),
+        cmocka_unit_test(an_early_probe_is_for_who_asks_and_never_before_the_server_allows),
+        cmocka_unit_test(what_the_server_asked_for_outlives_an_answer_to_an_older_request),
         cmocka_unit_test(max_elapsed_time_gives_up_counted_from_the_first_failure),
         cmocka_unit_test(without_a_threshold_there_is_no_breaker),
         cmocka_unit_test(states_have_the_names_of_the_metric),
