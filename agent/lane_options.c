@@ -25,7 +25,7 @@ const struct weft_option weft_lane_options[] = {
     WEFT_INT("circuit_breaker.threshold", L, breaker_threshold, .fallback = "5", .min = 0, .max = 1000,
              .help = "failures in a row that open the breaker; 0 has no breaker"),
     WEFT_MSEC("circuit_breaker.open_duration", L, breaker_open, .fallback = "30s", .min = 1, .max = 3600000,
-              .help = "how long an open breaker waits before one request probes the back end, while another endpoint is well"),
+              .help = "how long an open breaker waits before one request probes the back end; see probe_interval"),
     WEFT_MSEC("circuit_breaker.probe_interval", L, probe_interval, .fallback = "2s", .min = 0, .max = 3600000,
               .help = "while no endpoint is well, one small request probes after half of this to all of it, however long backoff "
                       "and breaker would wait; 0 leaves it to them"),
