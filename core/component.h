@@ -37,6 +37,14 @@ enum weft_refusal {
     WEFT_REFUSALS
 };
 
+/* A yes that waits for the disk. The receiver's own, and must stay where it is until done or forgotten. */
+struct weft_commit {
+    /* On the sink's loop, once. 0: the record is durable, say yes. An error: the disk has failed, the client must hear a
+     * retryable no (the record counts as accepted and may still arrive: what comes again is a duplicate). */
+    void (*done)(struct weft_commit *commit, int err);
+    uint64_t ticket; /* private to the sink */
+};
+
 /* Where a receiver delivers one signal; the pipeline implements it. Called on the receiver's loop. */
 struct weft_sink {
     /* Runs the processors and appends. *record's payload is borrowed for the call; n_items must be set
@@ -50,6 +58,12 @@ struct weft_sink {
      *   WEFT_ERR_MALFORMED  a processor could not read it
      * Counts accepted items on 0 and refused items on every error; the receiver must not count again. */
     int (*commit)(struct weft_sink *sink, struct weft_record *record);
+    /* Asked right after a commit that returned 0, by a receiver whose clients believe its yes. False: say yes now. True: the
+     * record is not durable yet, and commit->done follows, never from within this call. How many may wait is bounded: beyond that
+     * commit answers WEFT_ERR_LIMIT. NULL: nothing to wait for. */
+    bool (*await)(struct weft_sink *sink, struct weft_commit *commit);
+    /* Nobody waits for this one any more: done is not called. Not after done. NULL where await is. */
+    void (*forget)(struct weft_sink *sink, struct weft_commit *commit);
     /* Counts what never got as far as commit. `items` may be 0 when it is not known how many. */
     void (*refuse)(struct weft_sink *sink, enum weft_refusal reason, uint64_t items);
     uint32_t retry_after_s; /* set by a commit that ends with WEFT_ERR_SHED */
@@ -82,6 +96,8 @@ struct weft_receiver_type {
     int (*start)(struct weft_receiver *self);
     /* Takes no new work (close listeners, send GOAWAY); requests in hand may finish. On the loop. */
     void (*quiesce)(struct weft_receiver *self);
+    /* After quiesce: requests whose clients still send or have not had their answer. On the loop. NULL: never any. */
+    unsigned (*in_hand)(struct weft_receiver *self);
     /* Closes every handle; the loop runs on until they are closed. Idempotent; accepts a half-started self. */
     void (*stop)(struct weft_receiver *self);
 };

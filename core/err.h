@@ -22,7 +22,8 @@
     X(CLOSED,      "closed by the peer")                           \
     X(TIMEOUT,     "timed out")                                    \
     X(LOCKED,      "in use by another process")                    \
-    X(NEWER,       "written by a newer version")
+    X(NEWER,       "written by a newer version")                   \
+    X(DISK,        "the disk has failed")
 
 enum weft_err {
     WEFT_OK = 0,

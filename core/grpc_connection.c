@@ -66,6 +66,7 @@ static void roll_second(struct weft_grpc_connection *c)
 
 static void add_stream(struct weft_grpc_connection *c, struct weft_grpc_stream *s)
 {
+    s->connection = c;
     s->next = c->streams;
     if (c->streams)
         c->streams->prev = s;
@@ -73,8 +74,19 @@ static void add_stream(struct weft_grpc_connection *c, struct weft_grpc_stream *
     c->n_streams++;
 }
 
+/* Its handler shall not answer it any more. */
+static void take_waiter(struct weft_grpc_connection *c, struct weft_grpc_stream *s)
+{
+    void *waiter = s->waiter;
+
+    s->waiter = NULL;
+    if (waiter)
+        c->service->handlers.on_gone(c->service->handlers.ctx, waiter);
+}
+
 static void drop_stream(struct weft_grpc_connection *c, struct weft_grpc_stream *s)
 {
+    take_waiter(c, s);
     if (s->prev)
         s->prev->next = s->next;
     else
@@ -88,11 +100,16 @@ static void drop_stream(struct weft_grpc_connection *c, struct weft_grpc_stream 
     weft_grpc_stream_free(s, &c->service->pool);
 }
 
-/* The message's memory goes back as soon as the answer is known; the stream waits for its reply to go out. */
-static int answered(struct weft_grpc_connection *c, struct weft_grpc_stream *s, int submitted)
+static void release_message(struct weft_grpc_connection *c, struct weft_grpc_stream *s)
 {
     c->held -= s->frame.block.cap;
     weft_grpc_frame_release(&s->frame, &c->service->pool);
+}
+
+/* The message's memory goes back as soon as the answer is known; the stream waits for its reply to go out. */
+static int answered(struct weft_grpc_connection *c, struct weft_grpc_stream *s, int submitted)
+{
+    release_message(c, s);
     s->state = WEFT_GRPC_ANSWERED;
     s->deadline_ms = c->now_ms + c->service->limits.request_timeout_ms;
     return submitted == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -185,6 +202,16 @@ static int take_data(struct weft_grpc_connection *c, struct weft_grpc_stream *s,
     return err ? refuse(c, s, err, frame_words(err)) : 0;
 }
 
+/* The handler has what it wanted of the message. */
+static int wait_for_answer(struct weft_grpc_connection *c, struct weft_grpc_stream *s, void *waiter)
+{
+    assert(c->service->handlers.on_gone);
+    release_message(c, s);
+    s->waiter = waiter;
+    s->state = WEFT_GRPC_WAITING;
+    return 0;
+}
+
 /* The client has said everything. */
 static int finish_request(struct weft_grpc_connection *c, struct weft_grpc_stream *s)
 {
@@ -201,8 +228,10 @@ static int finish_request(struct weft_grpc_connection *c, struct weft_grpc_strea
     if (c->now_ms >= s->deadline_ms)
         return refuse(c, s, WEFT_ERR_TIMEOUT, "the deadline has passed");
     c->controls = 0;
-    weft_grpc_service_call(c->service, s->method, weft_grpc_frame_compressed(&s->frame),
-                           weft_grpc_frame_message(&s->frame), &answer);
+    struct weft_grpc_call call = { s->method, weft_grpc_frame_message(&s->frame), s };
+    weft_grpc_service_call(c->service, &call, weft_grpc_frame_compressed(&s->frame), &answer);
+    if (answer.waiter)
+        return wait_for_answer(c, s, answer.waiter);
     return answered(c, s, weft_grpc_answer_call(c->session, c->service, s, &answer));
 }
 
@@ -566,6 +595,25 @@ void weft_grpc_connection_output(struct weft_grpc_connection *c, struct weft_buf
     done_when_over(c);
 }
 
+/* ---- answers from outside ---- */
+
+void weft_grpc_connection_answer(void *handle, const struct weft_grpc_answer *answer)
+{
+    struct weft_grpc_stream *s = handle;
+    struct weft_grpc_connection *c = s->connection;
+
+    s->waiter = NULL;
+    if (answered(c, s, weft_grpc_answer_call(c->session, c->service, s, answer)))
+        enter(c, WEFT_GRPC_DONE); /* no memory for it: the client sees the connection close */
+    if (c->on_output)
+        c->on_output(c->owner);
+}
+
+unsigned weft_grpc_connection_in_hand(const struct weft_grpc_connection *c)
+{
+    return c->state == WEFT_GRPC_DONE ? 0 : c->n_streams;
+}
+
 /* ---- deadlines ---- */
 
 static void ping(struct weft_grpc_connection *c, const uint8_t *data)
@@ -588,6 +636,8 @@ void weft_grpc_connection_quiesce(struct weft_grpc_connection *c, uint64_t now_m
 /* True while the stream is in good time. */
 static bool tick_stream(struct weft_grpc_connection *c, struct weft_grpc_stream *s)
 {
+    static const struct weft_grpc_answer too_late = { WEFT_GRPC_UNAVAILABLE, .message = "the answer took too long" };
+
     if (c->now_ms < s->deadline_ms)
         return true;
     switch (s->state) {
@@ -595,6 +645,9 @@ static bool tick_stream(struct weft_grpc_connection *c, struct weft_grpc_stream 
         return false; /* its header block blocks the whole connection */
     case WEFT_GRPC_MESSAGE:
         return refuse(c, s, WEFT_ERR_TIMEOUT, "the request was not whole in time") == 0;
+    case WEFT_GRPC_WAITING:
+        take_waiter(c, s);
+        return answered(c, s, weft_grpc_answer_call(c->session, c->service, s, &too_late)) == 0;
     case WEFT_GRPC_ANSWERED:
         s->deadline_ms = c->now_ms + c->service->limits.request_timeout_ms;
         return nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL) == 0;

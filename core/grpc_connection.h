@@ -38,6 +38,8 @@ struct weft_grpc_connection {
     unsigned resets, controls;
     unsigned n_blocks;                   /* header blocks begun */
     size_t block_bytes;                  /* of the header block that is coming in */
+    void (*on_output)(void *owner);      /* an answer came from outside of input and tick: take output soon. NULL: nobody */
+    void *owner;
     int32_t last_id, early_id;           /* the newest stream; the newest that we may have reset */
     size_t frame_len;                    /* of the frame that is coming in */
 };
@@ -56,6 +58,12 @@ void weft_grpc_connection_input(struct weft_grpc_connection *c, struct weft_slic
 /* Appends bytes to send until `out` holds `enough` or nothing is left. The limit of `out` must leave room for one
  * frame (about 17 KiB) behind `enough`. */
 void weft_grpc_connection_output(struct weft_grpc_connection *c, struct weft_buf *out, size_t enough);
+
+/* Answers a call whose handler left a waiter; `handle` is the call's. Not after its on_gone. Never from within a handler. */
+void weft_grpc_connection_answer(void *handle, const struct weft_grpc_answer *answer);
+
+/* Calls that are not answered, or whose answer is not taken yet. */
+unsigned weft_grpc_connection_in_hand(const struct weft_grpc_connection *c);
 
 /* Looks at every deadline. */
 void weft_grpc_connection_tick(struct weft_grpc_connection *c, uint64_t now_ms);

@@ -23,6 +23,7 @@ struct weft_grpc_server {
     struct weft_grpc_sockets sockets;
     uv_tcp_t listener;
     uv_timer_t timer;
+    uv_prepare_t prepare;    /* runs while there are answers from outside to send */
     unsigned max_connections;
     unsigned n_handles;      /* not closed yet */
     bool closing, quiet;     /* quiet: the last tick found nothing in hand */
@@ -83,6 +84,39 @@ static void on_tick(uv_timer_t *timer)
         uv_timer_stop(&s->timer);
 }
 
+/* ---- answers from outside ---- */
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct weft_grpc_server *s = prepare->data;
+
+    (void)uv_prepare_stop(prepare);
+    weft_grpc_sockets_flush(&s->sockets);
+}
+
+static void on_dirty(void *owner)
+{
+    struct weft_grpc_server *s = owner;
+
+    if (!s->closing)
+        (void)uv_prepare_start(&s->prepare, on_prepare);
+}
+
+void weft_grpc_server_answer(struct weft_grpc_server *s, void *handle, const struct weft_grpc_answer *answer)
+{
+    (void)s;
+    weft_grpc_connection_answer(handle, answer);
+}
+
+unsigned weft_grpc_server_in_hand(const struct weft_grpc_server *s)
+{
+    unsigned n = 0;
+
+    for (const struct weft_grpc_socket *socket = s->sockets.first; socket; socket = socket->next)
+        n += weft_grpc_connection_in_hand(&socket->http);
+    return n;
+}
+
 /* ---- the listener ---- */
 
 static void accept_one(struct weft_grpc_server *s)
@@ -126,6 +160,7 @@ static int prepare(struct weft_grpc_server *s, const struct weft_grpc_server_opt
     s->max_connections = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
     all->owner = s;
     all->on_closed = on_handle_closed;
+    all->on_dirty = on_dirty;
     weft_buf_init(&all->out, OUT_LIMIT);
     weft_buf_init(&all->plain, PLAIN_LIMIT);
     weft_buf_init(&all->cipher, CIPHER_LIMIT);
@@ -155,8 +190,9 @@ int weft_grpc_server_open(struct weft_grpc_server **ret_server, uv_loop_t *loop,
     }
     (void)uv_tcp_init(loop, &s->listener); /* neither can fail */
     (void)uv_timer_init(loop, &s->timer);
-    s->listener.data = s->timer.data = s;
-    s->n_handles = 2;
+    (void)uv_prepare_init(loop, &s->prepare);
+    s->listener.data = s->timer.data = s->prepare.data = s;
+    s->n_handles = 3;
 
     err = listen_on(s, options);
     if (err) {
@@ -211,6 +247,7 @@ void weft_grpc_server_close(struct weft_grpc_server *s)
     s->closing = true;
     close_listener(s);
     uv_close((uv_handle_t *)&s->timer, on_own_handle_closed);
+    uv_close((uv_handle_t *)&s->prepare, on_own_handle_closed);
     while (s->sockets.first)
         weft_grpc_socket_close(s->sockets.first);
 }

@@ -2,7 +2,7 @@
 /* grpc_server.h: a gRPC server inside a libuv loop; nghttp2 and GnuTLS behind one seam.
  *
  * One server belongs to one loop and runs no thread of its own. A unary call is handled to completion by one call of the
- * handler (core/grpc_service.h says how); the server itself answers health checks, GET /, and everything that
+ * handler, or answered later (core/grpc_service.h says how); the server itself answers health checks, GET /, and everything that
  * is not gRPC.
  *
  *   (1) Message bytes over all connections stay under max_inflight; what would pass it is refused with UNAVAILABLE.
@@ -41,12 +41,18 @@ int weft_grpc_server_port(const struct weft_grpc_server *s);
 /* Open connections. */
 unsigned weft_grpc_server_connections(const struct weft_grpc_server *s);
 
+/* Answers a call that waits (core/grpc_service.h); answers given in one turn of the loop go out together. */
+void weft_grpc_server_answer(struct weft_grpc_server *s, void *handle, const struct weft_grpc_answer *answer);
+
+/* Calls whose answer has not been taken yet. */
+unsigned weft_grpc_server_in_hand(const struct weft_grpc_server *s);
+
 const struct weft_grpc_stats *weft_grpc_server_stats(const struct weft_grpc_server *s);
 
 /* Stops listening and tells every client to go; calls under way may finish. Health checks say NOT_SERVING. */
 void weft_grpc_server_quiesce(struct weft_grpc_server *s);
 
-/* Closes everything; the memory goes when the loop has closed the handles (run the loop on). Accepts NULL. */
+/* Closes everything, after on_gone for every call that waits; the memory goes when the loop has closed the handles (run the loop on). Accepts NULL. */
 void weft_grpc_server_close(struct weft_grpc_server *s);
 
 #endif

@@ -152,22 +152,22 @@ static const char *gzip_words(int err)
     }
 }
 
-void weft_grpc_service_call(struct weft_grpc_service *s, int method, bool compressed, struct weft_slice message,
+void weft_grpc_service_call(struct weft_grpc_service *s, const struct weft_grpc_call *received, bool compressed,
                             struct weft_grpc_answer *ret_answer)
 {
-    int err = compressed ? decompress(s, &message) : 0;
+    struct weft_grpc_call call = *received;
+    int err = compressed ? decompress(s, &call.message) : 0;
 
     if (err) {
-        weft_grpc_service_refuse(s, method, err, gzip_words(err), ret_answer);
+        weft_grpc_service_refuse(s, call.method, err, gzip_words(err), ret_answer);
         return;
     }
     s->stats.calls++;
-    if (method == WEFT_GRPC_METHOD_HEALTH) {
-        check_health(s, message, ret_answer);
+    if (call.method == WEFT_GRPC_METHOD_HEALTH) {
+        check_health(s, call.message, ret_answer);
         return;
     }
 
-    struct weft_grpc_call call = { method, message };
     struct weft_grpc_answer answer = { 0 };
     s->handlers.on_call(s->handlers.ctx, &call, &answer);
     *ret_answer = answer;
@@ -176,7 +176,7 @@ void weft_grpc_service_call(struct weft_grpc_service *s, int method, bool compre
 void weft_grpc_service_refuse(struct weft_grpc_service *s, int method, int err, const char *words,
                               struct weft_grpc_answer *ret_answer)
 {
-    struct weft_grpc_call call = { method < 0 ? WEFT_GRPC_METHOD_UNKNOWN : method, { 0 } };
+    struct weft_grpc_call call = { .method = method < 0 ? WEFT_GRPC_METHOD_UNKNOWN : method };
     struct weft_grpc_answer answer = { weft_grpc_status_of(err), .message = words };
 
     s->stats.refused++;

@@ -6,7 +6,10 @@
  *
  *   (1) Message bytes held at once by all connections never exceed max_inflight; a call that would is refused
  *       with a retryable status.
- *   (2) A handler runs to completion inside one call; what it was lent is gone when it returns.
+ *   (2) A handler runs to completion inside one call; what it was lent is gone when it returns. One that has to wait (for the
+ *       disk) leaves a `waiter` and answers later through the call's handle.
+ *   (3) Each waiter is handed back exactly once: by weft_grpc_connection_answer, or by on_gone when the client has given up, the
+ *       connection is lost, or request_timeout is over.
  *
  * No I/O here; belongs to one loop.
  */
@@ -29,6 +32,7 @@ enum { WEFT_GRPC_METHOD_UNKNOWN = -1, WEFT_GRPC_METHOD_HEALTH = -2, WEFT_GRPC_ME
 struct weft_grpc_call {
     int method;                  /* index into the table, or WEFT_GRPC_METHOD_UNKNOWN in a refusal */
     struct weft_slice message;   /* decompressed; empty in a refusal */
+    void *handle;                /* to answer later; NULL in a refusal */
 };
 
 /* What the client is told. Filled with zeroes before the call; everything is copied when the handler returns. */
@@ -37,6 +41,7 @@ struct weft_grpc_answer {
     const char *message;         /* with a status that is not OK: words for people; any bytes */
     struct weft_slice body;      /* with OK: the response message */
     struct weft_slice details;   /* with another: google.rpc.Status for grpc-status-details-bin; may be empty */
+    void *waiter;                /* from on_call alone: the answer comes later, nothing else is looked at */
 };
 
 struct weft_grpc_limits {
@@ -60,6 +65,8 @@ struct weft_grpc_handlers {
      * UV_ENOMEM), in these words. The answer holds the status and the words; details may be added. NULL: it stays so. */
     void (*on_refusal)(void *ctx, const struct weft_grpc_call *call, int err, const char *words,
                        struct weft_grpc_answer *answer);
+    /* Takes back the waiter of a call that will not be answered by its handler any more. NULL: no handler ever waits. */
+    void (*on_gone)(void *ctx, void *waiter);
 };
 
 struct weft_grpc_stats {
@@ -94,7 +101,7 @@ void weft_grpc_service_trim(struct weft_grpc_service *s);
 int weft_grpc_service_method(const struct weft_grpc_service *s, struct weft_slice path);
 
 /* Handles one whole message: decompresses it if needed and calls the handler, or refuses. */
-void weft_grpc_service_call(struct weft_grpc_service *s, int method, bool compressed, struct weft_slice message,
+void weft_grpc_service_call(struct weft_grpc_service *s, const struct weft_grpc_call *call, bool compressed,
                             struct weft_grpc_answer *ret_answer);
 
 /* Refuses one call. `words` is a literal. */

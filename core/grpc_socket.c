@@ -31,6 +31,42 @@ static void unlink_socket(struct weft_grpc_socket *s)
     s->all->n--;
 }
 
+/* ---- answers from outside ---- */
+
+static void on_output(void *owner)
+{
+    struct weft_grpc_socket *s = owner;
+
+    if (s->dirty)
+        return;
+    s->dirty = true;
+    s->next_dirty = s->all->dirty;
+    s->all->dirty = s;
+    s->all->on_dirty(s->all->owner);
+}
+
+static void make_clean(struct weft_grpc_socket *s)
+{
+    struct weft_grpc_socket **link = &s->all->dirty;
+
+    if (!s->dirty)
+        return;
+    while (*link != s)
+        link = &(*link)->next_dirty;
+    *link = s->next_dirty;
+    s->dirty = false;
+}
+
+void weft_grpc_sockets_flush(struct weft_grpc_sockets *all)
+{
+    while (all->dirty) {
+        struct weft_grpc_socket *s = all->dirty;
+        make_clean(s);
+        flush(s);
+        update_reading(s);
+    }
+}
+
 static void on_close(uv_handle_t *handle)
 {
     struct weft_grpc_socket *s = handle->data;
@@ -47,6 +83,7 @@ void weft_grpc_socket_close(struct weft_grpc_socket *s)
         return;
     s->state = WEFT_GRPC_SOCKET_CLOSING;
     unlink_socket(s);
+    make_clean(s);
     weft_grpc_connection_release(&s->http);
     weft_tls_free(s->tls);
     s->tls = NULL;
@@ -241,6 +278,8 @@ static struct weft_grpc_socket *new_socket(struct weft_grpc_sockets *all, uv_loo
     all->first = s;
     all->n++;
     weft_grpc_connection_init(&s->http, &all->service, uv_now(loop));
+    s->http.on_output = on_output;
+    s->http.owner = s;
     return s;
 }
 

@@ -10,11 +10,16 @@
 
 enum { WEFT_GRPC_HEADER_LIST = 16 * 1024 }; /* bytes of request headers, counted as HPACK does */
 
-/*   HEADERS -> MESSAGE (all headers are in) -> ANSWERED (the reply was handed to nghttp2) -> closed */
-enum weft_grpc_stream_state { WEFT_GRPC_HEADERS, WEFT_GRPC_MESSAGE, WEFT_GRPC_ANSWERED };
+/*   HEADERS -> MESSAGE (all headers are in) -> ANSWERED (the reply was handed to nghttp2) -> closed
+ *              MESSAGE -> WAITING (the handler answers later) -> ANSWERED */
+enum weft_grpc_stream_state { WEFT_GRPC_HEADERS, WEFT_GRPC_MESSAGE, WEFT_GRPC_WAITING, WEFT_GRPC_ANSWERED };
+
+struct weft_grpc_connection;
 
 struct weft_grpc_stream {
     struct weft_grpc_stream *prev, *next; /* the connection's open streams */
+    struct weft_grpc_connection *connection;
+    void *waiter;                   /* WAITING: to be handed back */
     int32_t id;
     enum weft_grpc_stream_state state;
     int method;

@@ -14,6 +14,7 @@
 
 #include "core/err.h"
 
+#include <assert.h>
 #include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,6 +370,51 @@ static enum MHD_Result take(struct weft_http_server *s, struct weft_http_body *b
     return MHD_YES;
 }
 
+/* ---- waiting ---- */
+
+/* The handler has what it wanted of the body. A small buffer stays: it would be needed again at once. */
+static enum MHD_Result wait_for_answer(struct weft_http_server *s, struct weft_http_body *b, void *waiter)
+{
+    assert(s->options.on_answer && s->options.on_gone);
+    if (b->bytes.cap > FIRST_RESERVE)
+        drop_bytes(s, b);
+    b->waiter = waiter;
+    b->stage = WEFT_HTTP_WAITING;
+    MHD_suspend_connection(b->connection->mhd);
+    return MHD_YES;
+}
+
+static void wake_up(struct weft_http_body *b, bool late)
+{
+    if (b->stage != WEFT_HTTP_WAITING)
+        return;
+    b->stage = WEFT_HTTP_RESUMED;
+    b->late = late;
+    MHD_resume_connection(b->connection->mhd);
+}
+
+void weft_http_server_resume(struct weft_http_server *s, void *handle)
+{
+    wake_up(handle, false);
+    weft_http_server_run_soon(s);
+}
+
+void weft_http_request_release(struct weft_http_body *b)
+{
+    wake_up(b, false);
+}
+
+static enum MHD_Result answer_waiting(struct weft_http_server *s, struct weft_http_body *b)
+{
+    struct weft_http_response response = { 0 };
+    struct weft_http_request request = view(b);
+    void *waiter = b->waiter;
+
+    b->waiter = NULL;
+    s->options.on_answer(s->options.ctx, &request, waiter, b->late, &response);
+    return respond(s, b, &response);
+}
+
 /* ---- the end ---- */
 static enum MHD_Result finish(struct weft_http_server *s, struct weft_http_body *b)
 {
@@ -377,6 +423,8 @@ static enum MHD_Result finish(struct weft_http_server *s, struct weft_http_body 
 
     if (b->stage == WEFT_HTTP_DRAINING)
         return MHD_NO;
+    if (b->stage == WEFT_HTTP_RESUMED)
+        return answer_waiting(s, b);
     if (b->stage == WEFT_HTTP_DISCARDING) {
         struct MHD_Response *answer = b->answer;
         b->answer = NULL;
@@ -384,19 +432,25 @@ static enum MHD_Result finish(struct weft_http_server *s, struct weft_http_body 
     }
     request = view(b);
     request.body = weft_buf_slice(&b->bytes);
+    request.handle = b;
     s->options.on_request(s->options.ctx, &request, &response);
-    return respond(s, b, &response);
+    return response.waiter ? wait_for_answer(s, b, response.waiter) : respond(s, b, &response);
 }
 
-void weft_http_request_expire(struct weft_http_server *s, struct weft_http_connection *c)
+bool weft_http_request_expire(struct weft_http_server *s, struct weft_http_connection *c)
 {
     struct weft_http_body *b = c->request;
     struct weft_http_response response;
 
+    if (b && b->stage == WEFT_HTTP_WAITING) {
+        wake_up(b, true);
+        return false;
+    }
     if (!b || (b->stage != WEFT_HTTP_TAKING && b->stage != WEFT_HTTP_DISCARDING))
-        return;
+        return true;
     ask_refusal(s, b, MHD_HTTP_REQUEST_TIMEOUT, &response);
     answer_at_once(b, MHD_HTTP_REQUEST_TIMEOUT, &response);
+    return true;
 }
 
 /* ---- libmicrohttpd's callbacks ---- */
@@ -457,6 +511,8 @@ void weft_http_completed(void *cls, struct MHD_Connection *mhd, void **request,
     s->progress = true;
     if (!b)
         return;
+    if (b->waiter)
+        s->options.on_gone(s->options.ctx, b->waiter);
     if (b->connection->request == b)
         b->connection->request = NULL;
     if (b->connection->line != WEFT_HTTP_CUT)

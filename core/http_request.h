@@ -30,11 +30,12 @@ struct weft_http_queue { struct weft_http_connection *head, *tail; };
 
 /*   NEW -> ANSWERED (begin: refused, nothing follows)
  *   NEW -> TAKING (begin) -> ANSWERED (finish)
+ *   TAKING -> WAITING (finish: the handler left a waiter) -> RESUMED (weft_http_server_resume, expire) -> ANSWERED (finish)
  *   NEW -> DISCARDING (begin: on_headers refused) -> ANSWERED (finish)
  *   TAKING -> DISCARDING (take: no room)
  *   NEW, TAKING, DISCARDING -> DRAINING (too large: answered at once) -> closed (finish, or the peer) */
-enum weft_http_stage { WEFT_HTTP_NEW, WEFT_HTTP_TAKING, WEFT_HTTP_DISCARDING, WEFT_HTTP_DRAINING,
-                       WEFT_HTTP_ANSWERED };
+enum weft_http_stage { WEFT_HTTP_NEW, WEFT_HTTP_TAKING, WEFT_HTTP_WAITING, WEFT_HTTP_RESUMED, WEFT_HTTP_DISCARDING,
+                       WEFT_HTTP_DRAINING, WEFT_HTTP_ANSWERED };
 
 /* A request in hand. Kept on the server's list and used again, with its buffer when that is not too large. */
 struct weft_http_body {
@@ -47,6 +48,8 @@ struct weft_http_body {
     uint64_t counted;            /* of bytes.cap, in the server's inflight */
     uint64_t declared, received; /* Content-Length, or the most that is allowed when chunked; so far */
     bool has_length;
+    bool late;                   /* RESUMED by the clock */
+    void *waiter;                /* WAITING, RESUMED: to be handed back */
     struct MHD_Response *answer; /* of a refusal, sent once the body has gone by */
     unsigned status;
 };
@@ -87,6 +90,9 @@ void weft_http_connection_move(struct weft_http_server *s, struct weft_http_conn
 /* Makes libmicrohttpd close a connection: its socket sees the end in both directions. It counts as gone from here on. */
 void weft_http_connection_cut(struct weft_http_server *s, struct weft_http_connection *c);
 
+/* Lets libmicrohttpd run once more before the loop sleeps. */
+void weft_http_server_run_soon(struct weft_http_server *s);
+
 /* libmicrohttpd's callbacks; `cls` is the server. */
 void *weft_http_request_line(void *cls, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result weft_http_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -94,8 +100,12 @@ enum MHD_Result weft_http_access(void *cls, struct MHD_Connection *mhd, const ch
 void weft_http_completed(void *cls, struct MHD_Connection *mhd, void **request,
                          enum MHD_RequestTerminationCode code);
 
-/* A request is not whole in time: says 408 when its body is still awaited, and cuts the connection. */
-void weft_http_request_expire(struct weft_http_server *s, struct weft_http_connection *c);
+/* A request is overdue: says 408 when its body is still awaited. True: cut the connection; false: it waited for its handler,
+ * and is answered now. */
+bool weft_http_request_expire(struct weft_http_server *s, struct weft_http_connection *c);
+
+/* Wakes a connection whose request waits, so that it can be closed. */
+void weft_http_request_release(struct weft_http_body *b);
 
 /* Frees the requests that wait to be used again. */
 void weft_http_bodies_release(struct weft_http_server *s);

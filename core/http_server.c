@@ -183,9 +183,10 @@ static void cut_overdue(struct weft_http_server *s)
         struct weft_http_connection *c;
         while ((c = s->lines[line].head) && due_of(s, c) <= now) {
             s->stats.timed_out++;
-            if (line == WEFT_HTTP_ACTIVE)
-                weft_http_request_expire(s, c);
-            weft_http_connection_cut(s, c);
+            if (line != WEFT_HTTP_ACTIVE || weft_http_request_expire(s, c))
+                weft_http_connection_cut(s, c);
+            else
+                weft_http_connection_move(s, c, WEFT_HTTP_ACTIVE); /* time to take its answer */
         }
     }
 }
@@ -254,6 +255,14 @@ static void on_again(uv_idle_t *again)
     pump(again->data);
 }
 
+/* libmicrohttpd's own signal for this does not reach a loop from outside of it. Many resumed in one turn cost one run. */
+void weft_http_server_run_soon(struct weft_http_server *s)
+{
+    s->progress = true;
+    if (!s->closing)
+        (void)uv_idle_start(&s->again, on_again);
+}
+
 /* An error of poll means that the descriptor is gone, which only weft_http_server_close does. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -316,7 +325,7 @@ static int start_daemon(struct weft_http_server *s, int listen_fd)
     struct MHD_OptionItem *more = tls ? extra : &extra[3];
 
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | (tls ? MHD_USE_TLS : 0), 0, may_connect, s, weft_http_access, s,
+        MHD_USE_EPOLL | (tls ? MHD_USE_TLS : 0) | (o->on_answer ? MHD_ALLOW_SUSPEND_RESUME : 0), 0, may_connect, s, weft_http_access, s,
         MHD_OPTION_LISTEN_SOCKET, listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, o->max_connections + CONNECTIONS_SLACK,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((o->idle_timeout_ms + 999) / 1000),
@@ -431,6 +440,15 @@ void weft_http_server_stats(const struct weft_http_server *s, struct weft_http_s
     *ret_stats = s->stats;
 }
 
+unsigned weft_http_server_in_hand(const struct weft_http_server *s)
+{
+    unsigned n = 0;
+
+    for (const struct weft_http_connection *c = s->lines[WEFT_HTTP_ACTIVE].head; c; c = c->next)
+        n += c->request && c->request->stage != WEFT_HTTP_DRAINING;
+    return n;
+}
+
 /* ---- closing ---- */
 void weft_http_server_quiesce(struct weft_http_server *s)
 {
@@ -464,6 +482,9 @@ void weft_http_server_close(struct weft_http_server *s)
         (void)uv_timer_stop(&s->timer);
         (void)uv_idle_stop(&s->again);
     }
+    for (struct weft_http_connection *c = s->lines[WEFT_HTTP_ACTIVE].head; c; c = c->next)
+        if (c->request)
+            weft_http_request_release(c->request); /* libmicrohttpd closes no sleeping connection */
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     if (!s->open_handles) {

@@ -5,6 +5,7 @@
 
 #include "core/endpoint.h"
 #include "core/err.h"
+#include "receivers/otlp_accept.h"
 
 #define T struct weft_otlp
 #define TLS(protocol, field)                                                                                     \
@@ -132,12 +133,20 @@ static void quiesce(struct weft_receiver *self)
     weft_otlp_http_quiesce(r);
 }
 
+static unsigned in_hand(struct weft_receiver *self)
+{
+    const struct weft_otlp *r = (const struct weft_otlp *)self;
+
+    return weft_otlp_grpc_in_hand(r) + weft_otlp_http_in_hand(r);
+}
+
 static void stop(struct weft_receiver *self)
 {
     struct weft_otlp *r = (struct weft_otlp *)self;
 
     weft_otlp_grpc_stop(r);
     weft_otlp_http_stop(r);
+    weft_otlp_waiters_release(r);
 }
 
 static int start(struct weft_receiver *self)
@@ -169,5 +178,6 @@ const struct weft_receiver_type weft_receiver_otlp = {
     .check = check,
     .start = start,
     .quiesce = quiesce,
+    .in_hand = in_hand,
     .stop = stop,
 };

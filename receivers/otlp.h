@@ -44,6 +44,7 @@ struct weft_otlp_http_options {
 
 struct weft_otlp_grpc;
 struct weft_otlp_http;
+struct weft_otlp_waiter;
 
 struct weft_otlp {
     struct weft_receiver base;
@@ -53,18 +54,22 @@ struct weft_otlp {
     struct weft_otlp_http_options http_options;
     struct weft_otlp_grpc *grpc;     /* each transport's own state; NULL when it does not run */
     struct weft_otlp_http *http;
+    struct weft_otlp_waiter *free_waiters; /* kept to be used again */
+    unsigned n_free_waiters;
     struct weft_log_gate malformed_gate, refused_gate;
 };
 
 /* Each transport's half. start: 0 or a negative code after one log line. quiesce: no new work, requests in
- * hand may finish. stop: closes every handle; idempotent; fine when start failed or was never called. The loop
+ * hand may finish. in_hand: how many there are. stop: closes every handle; idempotent; fine when start failed or was never called. The loop
  * runs on until the handles are closed, and `r` outlives that. */
 int weft_otlp_grpc_start(struct weft_otlp *r);
 void weft_otlp_grpc_quiesce(struct weft_otlp *r);
+unsigned weft_otlp_grpc_in_hand(const struct weft_otlp *r);
 void weft_otlp_grpc_stop(struct weft_otlp *r);
 
 int weft_otlp_http_start(struct weft_otlp *r);
 void weft_otlp_http_quiesce(struct weft_otlp *r);
+unsigned weft_otlp_http_in_hand(const struct weft_otlp *r);
 void weft_otlp_http_stop(struct weft_otlp *r);
 
 /* The ports that were bound, or a negative code; for tests and log lines. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otlp_accept.c: see otlp_accept.h. What each failure is called in HTTP, in gRPC and in the metrics is one table.
  *
- *   (1) Yes is said only after the sink has committed, or when there was nothing to commit.
+ *   (1) Yes is said only after the sink has committed for good (a sink that waits for the disk says when), or when there was
+ *       nothing to commit.
  *   (2) What the client may send again is told apart from what it must not by retry_after_s alone.
  *   (3) A refusal is counted once: by the sink when it was asked to commit, here when it was not.
  */
@@ -13,6 +14,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+enum { KEEP_WAITERS = 256 };
 
 struct outcome {
     int err;
@@ -29,6 +33,7 @@ static const struct outcome outcomes[] = {
     { WEFT_ERR_SHED,        WEFT_OTLP_UNAVAILABLE,        429, 2, WEFT_REFUSAL_FULL }, /* which of them, the sink has counted */
     { WEFT_ERR_LIMIT,       WEFT_OTLP_UNAVAILABLE,        503, 1, WEFT_REFUSAL_MEMORY },
     { UV_ENOMEM,            WEFT_OTLP_UNAVAILABLE,        503, 1, WEFT_REFUSAL_MEMORY },
+    { WEFT_ERR_DISK,        WEFT_OTLP_UNAVAILABLE,        503, 2, WEFT_REFUSAL_FULL }, /* not counted: it was accepted */
     { WEFT_ERR_DRAINING,    WEFT_OTLP_UNAVAILABLE,        503, 5, WEFT_REFUSAL_DRAINING },
     { WEFT_ERR_TOO_LARGE,   WEFT_OTLP_RESOURCE_EXHAUSTED, 413, 0, WEFT_REFUSAL_TOO_LARGE },
     { WEFT_ERR_MALFORMED,   WEFT_OTLP_INVALID_ARGUMENT,   400, 0, WEFT_REFUSAL_MALFORMED },
@@ -145,18 +150,124 @@ static void describe_place(enum weft_signal signal, struct weft_slice payload, c
         (void)snprintf(words, size, "a resource or scope is not a valid protobuf message");
 }
 
+/* ---- waiting for the disk ---- */
+static void on_durable(struct weft_commit *commit, int err)
+{
+    struct weft_otlp_waiter *w = (struct weft_otlp_waiter *)commit; /* its first member */
+
+    w->done = true;
+    w->err = err;
+    w->ready(w);
+}
+
+static struct weft_otlp_waiter *waiter_take(struct weft_otlp *r, enum weft_signal signal)
+{
+    struct weft_otlp_waiter *w = r->free_waiters;
+
+    if (w) {
+        r->free_waiters = w->next;
+        r->n_free_waiters--;
+    } else {
+        w = malloc(sizeof *w);
+    }
+    if (w)
+        *w = (struct weft_otlp_waiter){ .commit = { .done = on_durable }, .receiver = r, .signal = signal };
+    return w;
+}
+
+static void waiter_give_back(struct weft_otlp_waiter *w)
+{
+    struct weft_otlp *r = w->receiver;
+
+    if (r->n_free_waiters >= KEEP_WAITERS) {
+        free(w);
+        return;
+    }
+    w->next = r->free_waiters;
+    r->free_waiters = w;
+    r->n_free_waiters++;
+}
+
+void weft_otlp_waiters_release(struct weft_otlp *r)
+{
+    while (r->free_waiters) {
+        struct weft_otlp_waiter *w = r->free_waiters;
+        r->free_waiters = w->next;
+        free(w);
+    }
+    r->n_free_waiters = 0;
+}
+
+static void forget(struct weft_otlp_waiter *w)
+{
+    struct weft_sink *sink = w->receiver->base.sinks[w->signal];
+
+    if (!w->done)
+        sink->forget(sink, &w->commit);
+}
+
+void weft_otlp_abandon(struct weft_otlp_waiter *w)
+{
+    forget(w);
+    waiter_give_back(w);
+}
+
 /* ---- accepting ---- */
-static int commit(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload, uint32_t items)
+
+/* What the sink said no to; the sink has counted it. */
+static void fill_refused(struct weft_otlp *r, enum weft_signal signal, int err, const char *words,
+                         struct weft_otlp_verdict *v)
+{
+    fill(v, outcome_of(err));
+    if (err == WEFT_ERR_SHED)
+        v->retry_after_s = r->base.sinks[signal]->retry_after_s;
+    (void)snprintf(v->message, sizeof v->message, "%s", words);
+    tell(r, signal, v);
+}
+
+void weft_otlp_settle(struct weft_otlp_waiter *w, struct weft_otlp_verdict *ret_verdict)
+{
+    int err = w->done ? w->err : WEFT_ERR_DISK;
+
+    forget(w);
+    *ret_verdict = (struct weft_otlp_verdict){ .code = WEFT_OTLP_OK, .http_status = 200 };
+    if (err)
+        fill_refused(w->receiver, w->signal, WEFT_ERR_DISK,
+                     w->done ? "the disk has failed before the data was safe" : "the disk did not confirm the data in time",
+                     ret_verdict);
+    waiter_give_back(w);
+}
+
+/* 0: *ret_waiter is NULL when there is nothing to wait for. */
+static int commit_durably(struct weft_otlp *r, struct weft_record *record, struct weft_otlp_waiter **ret_waiter)
+{
+    struct weft_sink *sink = r->base.sinks[record->signal];
+    struct weft_otlp_waiter *w = waiter_take(r, record->signal);
+
+    if (!w) {
+        sink->refuse(sink, WEFT_REFUSAL_MEMORY, record->n_items);
+        return UV_ENOMEM;
+    }
+    int err = sink->commit(sink, record);
+    bool waits = !err && sink->await(sink, &w->commit);
+    if (!waits)
+        waiter_give_back(w);
+    *ret_waiter = waits ? w : NULL;
+    return err;
+}
+static int commit(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload, uint32_t items,
+                  struct weft_otlp_waiter **ret_waiter)
 {
     struct weft_sink *sink = r->base.sinks[signal];
     struct weft_record record = { .signal = signal, .n_items = items, .payload = payload };
 
-    return sink->commit(sink, &record);
+    return sink->await ? commit_durably(r, &record, ret_waiter) : sink->commit(sink, &record);
 }
 
-void weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload,
-                      struct weft_otlp_verdict *ret_verdict)
+struct weft_otlp_waiter *weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload,
+                                          struct weft_otlp_verdict *ret_verdict)
 {
+    struct weft_otlp_waiter *waiter = NULL;
     struct weft_otlp_verdict v = { .code = WEFT_OTLP_OK, .http_status = 200 };
     uint32_t items = 0;
 
@@ -167,14 +278,10 @@ void weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_
         describe_place(signal, payload, v.message, sizeof v.message);
         refuse(r, signal, WEFT_ERR_MALFORMED, &v);
     } else if (items > 0) {
-        int err = commit(r, signal, payload, items);
-        if (err) {
-            fill(&v, outcome_of(err));
-            if (err == WEFT_ERR_SHED)
-                v.retry_after_s = r->base.sinks[signal]->retry_after_s;
-            (void)snprintf(v.message, sizeof v.message, "%s", weft_err_text(err));
-            tell(r, signal, &v);
-        }
+        int err = commit(r, signal, payload, items, &waiter);
+        if (err)
+            fill_refused(r, signal, err, weft_err_text(err), &v);
     }
     *ret_verdict = v;
+    return waiter;
 }

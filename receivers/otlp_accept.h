@@ -33,10 +33,32 @@ struct weft_otlp_verdict {
     char message[256];       /* with OK and not empty: a warning, or why items were rejected */
 };
 
+/* A request that is committed but not durable yet. Its transport keeps it until settle or abandon. */
+struct weft_otlp_waiter {
+    struct weft_commit commit;
+    struct weft_otlp *receiver;
+    enum weft_signal signal;
+    bool done;
+    int err;
+    void *handle;                    /* the transport's, set by it, as is: */
+    void (*ready)(struct weft_otlp_waiter *w); /* the verdict is there. On the loop, once */
+    struct weft_otlp_waiter *next;
+};
+
+/* The verdict on a request that waited; one that still does gets a retryable no. Takes the waiter back. */
+void weft_otlp_settle(struct weft_otlp_waiter *w, struct weft_otlp_verdict *ret_verdict);
+
+/* Nobody is there to hear the verdict. Takes the waiter back. */
+void weft_otlp_abandon(struct weft_otlp_waiter *w);
+
+/* Frees the waiters that are kept to be used again. */
+void weft_otlp_waiters_release(struct weft_otlp *r);
+
 /* Checks, counts and commits one whole request body in protobuf form; an empty one succeeds without a commit.
- * `payload` is borrowed for the call. */
-void weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload,
-                      struct weft_otlp_verdict *ret_verdict);
+ * `payload` is borrowed for the call. NULL: *ret_verdict is what the client is told. Else it is told what
+ * weft_otlp_settle says, once the waiter is ready. */
+struct weft_otlp_waiter *weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload,
+                                          struct weft_otlp_verdict *ret_verdict);
 
 /* The same verdict and bookkeeping for what failed before it was a payload. `err`: WEFT_ERR_NOT_FOUND (no such path, or no
  * pipeline wants the signal), _UNSUPPORTED, _MALFORMED, _TOO_DEEP, _TOO_LARGE, _FULL, _LIMIT, _DRAINING, _TIMEOUT, UV_ENOMEM;

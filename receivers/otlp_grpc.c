@@ -49,13 +49,37 @@ static void answer(struct weft_otlp_grpc *g, enum weft_signal signal, struct wef
     }
 }
 
+static void on_ready(struct weft_otlp_waiter *w)
+{
+    struct weft_otlp_grpc *g = w->receiver->grpc;
+    enum weft_signal signal = w->signal;
+    void *handle = w->handle;
+    struct weft_grpc_answer a;
+
+    weft_otlp_settle(w, &g->verdict);
+    answer(g, signal, &a);
+    weft_grpc_server_answer(g->server, handle, &a);
+}
+
 static void on_call(void *ctx, const struct weft_grpc_call *call, struct weft_grpc_answer *ret_answer)
 {
     struct weft_otlp_grpc *g = ctx;
     enum weft_signal signal = g->signals[call->method];
 
-    weft_otlp_accept(g->receiver, signal, call->message, &g->verdict);
-    answer(g, signal, ret_answer);
+    struct weft_otlp_waiter *waiter = weft_otlp_accept(g->receiver, signal, call->message, &g->verdict);
+    if (!waiter) {
+        answer(g, signal, ret_answer);
+        return;
+    }
+    waiter->handle = call->handle;
+    waiter->ready = on_ready;
+    ret_answer->waiter = waiter;
+}
+
+static void on_gone(void *ctx, void *waiter)
+{
+    (void)ctx;
+    weft_otlp_abandon(waiter);
 }
 
 /* "traces, logs": what there are methods for. */
@@ -125,7 +149,7 @@ static struct weft_grpc_server_options server_options(struct weft_otlp_grpc *g)
             .keepalive_ms = o->keepalive_time_ms,
             .keepalive_timeout_ms = o->keepalive_timeout_ms,
         },
-        .handlers = { g, g->methods, on_call, on_refusal },
+        .handlers = { g, g->methods, on_call, on_refusal, on_gone },
         .tls = o->tls.cert_file ? &g->tls : NULL,
     };
 }
@@ -169,6 +193,11 @@ void weft_otlp_grpc_quiesce(struct weft_otlp *r)
 {
     if (r->grpc)
         weft_grpc_server_quiesce(r->grpc->server);
+}
+
+unsigned weft_otlp_grpc_in_hand(const struct weft_otlp *r)
+{
+    return r->grpc ? weft_grpc_server_in_hand(r->grpc->server) : 0;
 }
 
 void weft_otlp_grpc_stop(struct weft_otlp *r)

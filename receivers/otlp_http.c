@@ -222,8 +222,8 @@ static void refuse_json(struct weft_otlp_http *h, enum weft_signal signal, int e
         weft_otlp_refuse(h->receiver, signal, err, v, NULL);
 }
 
-static void take(struct weft_otlp_http *h, const struct weft_http_request *q, enum weft_signal signal,
-                 struct weft_otlp_verdict *v)
+static struct weft_otlp_waiter *take(struct weft_otlp_http *h, const struct weft_http_request *q, enum weft_signal signal,
+                                     struct weft_otlp_verdict *v)
 {
     struct weft_json_error where = { 0 };
     struct weft_slice body = q->body;
@@ -235,17 +235,22 @@ static void take(struct weft_otlp_http *h, const struct weft_http_request *q, en
         int err = unpack(h, &body);
         if (err) {
             refuse_unpacking(h, signal, err, v);
-            return;
+            return NULL;
         }
     }
     if (format == WEFT_OTLP_JSON) {
         int err = translate(h, signal, q->body.len, &body, &where);
         if (err) {
             refuse_json(h, signal, err, &where, v);
-            return;
+            return NULL;
         }
     }
-    weft_otlp_accept(h->receiver, signal, body, v);
+    return weft_otlp_accept(h->receiver, signal, body, v);
+}
+
+static void on_ready(struct weft_otlp_waiter *w)
+{
+    weft_http_server_resume(w->receiver->http->server, w->handle);
 }
 
 static void on_request(void *ctx, const struct weft_http_request *q, struct weft_http_response *response)
@@ -254,10 +259,42 @@ static void on_request(void *ctx, const struct weft_http_request *q, struct weft
     enum weft_signal signal = signal_of(h->receiver, q->path);
     struct weft_otlp_verdict v;
 
-    take(h, q, signal, &v);
+    struct weft_otlp_waiter *waiter = take(h, q, signal, &v);
     forget(&h->plain);
     forget(&h->payload);
-    answer(h, q, signal, &v, response);
+    if (!waiter) {
+        answer(h, q, signal, &v, response);
+        return;
+    }
+    waiter->handle = q->handle;
+    waiter->ready = on_ready;
+    response->waiter = waiter;
+}
+
+static void on_answer(void *ctx, const struct weft_http_request *q, void *waiter, bool late,
+                      struct weft_http_response *response)
+{
+    struct weft_otlp_http *h = ctx;
+    struct weft_otlp_verdict v;
+    (void)late; /* settle sees whether it still waits */
+
+    weft_otlp_settle(waiter, &v);
+    answer(h, q, signal_of(h->receiver, q->path), &v, response);
+}
+
+static void on_gone(void *ctx, void *waiter)
+{
+    (void)ctx;
+    weft_otlp_abandon(waiter);
+}
+
+/* False: no sink ever makes a request wait. */
+static bool may_wait(const struct weft_otlp *r)
+{
+    for (int i = 0; i < WEFT_SIGNALS; i++)
+        if (r->base.sinks[i] && r->base.sinks[i]->await)
+            return true;
+    return false;
 }
 
 static int error_of(unsigned status)
@@ -316,6 +353,8 @@ static struct weft_http_server_options server_options(struct weft_otlp_http *h)
         .ctx = h,
         .on_headers = on_headers,
         .on_request = on_request,
+        .on_answer = may_wait(h->receiver) ? on_answer : NULL,
+        .on_gone = on_gone,
         .on_refusal = on_refusal,
     };
 }
@@ -375,6 +414,11 @@ void weft_otlp_http_quiesce(struct weft_otlp *r)
 {
     if (r->http)
         weft_http_server_quiesce(r->http->server);
+}
+
+unsigned weft_otlp_http_in_hand(const struct weft_otlp *r)
+{
+    return r->http ? weft_http_server_in_hand(r->http->server) : 0;
 }
 
 void weft_otlp_http_stop(struct weft_otlp *r)

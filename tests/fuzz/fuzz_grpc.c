@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         NULL,
     };
     uint8_t sum = 0;
-    const struct weft_grpc_handlers handlers = { &sum, methods, on_call, NULL };
+    const struct weft_grpc_handlers handlers = { .ctx = &sum, .methods = methods, .on_call = on_call };
     const struct weft_grpc_limits limits = { .max_message_size = 50000, .max_inflight = 80000, .max_concurrent_streams = 10 };
     struct weft_grpc_service service;
 

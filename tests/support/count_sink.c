@@ -22,9 +22,42 @@ static void refuse(struct weft_sink *base, enum weft_refusal reason, uint64_t it
     s->refused[reason]++;
 }
 
+static bool await(struct weft_sink *base, struct weft_commit *commit)
+{
+    struct count_sink *s = (struct count_sink *)base;
+
+    if (s->n_waiting == sizeof s->waiting / sizeof *s->waiting)
+        return false;
+    commit->ticket = s->n_waiting;
+    s->waiting[s->n_waiting++] = commit;
+    return true;
+}
+
+static void forget(struct weft_sink *base, struct weft_commit *commit)
+{
+    struct count_sink *s = (struct count_sink *)base;
+
+    s->waiting[commit->ticket] = NULL;
+    s->forgotten++;
+}
+
+void count_sink_make_wait(struct count_sink *s)
+{
+    s->base.await = await;
+    s->base.forget = forget;
+}
+
+void count_sink_end(struct count_sink *s, unsigned i, int err)
+{
+    struct weft_commit *commit = s->waiting[i];
+
+    s->waiting[i] = NULL;
+    commit->done(commit, err);
+}
+
 void count_sink_init(struct count_sink *s)
 {
-    *s = (struct count_sink){ .base = { commit, refuse } };
+    *s = (struct count_sink){ .base = { .commit = commit, .refuse = refuse } };
     weft_buf_init(&s->last, 64u << 20);
 }
 

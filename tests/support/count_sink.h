@@ -10,6 +10,8 @@ struct count_sink {
     struct weft_sink base;
     int answer;                      /* what commit returns */
     uint64_t commits, items;         /* accepted */
+    struct weft_commit *waiting[64]; /* those that await was called for, in order; NULL: ended or forgotten */
+    unsigned n_waiting, forgotten;
     uint64_t refused[WEFT_REFUSALS]; /* calls of refuse, by reason */
     enum weft_signal signal;         /* of the last record */
     struct weft_buf last;            /* its payload */
@@ -17,5 +19,11 @@ struct count_sink {
 
 void count_sink_init(struct count_sink *s);
 void count_sink_release(struct count_sink *s);
+
+/* From now on every commit waits for count_sink_end. Before the receiver is started. */
+void count_sink_make_wait(struct count_sink *s);
+
+/* Ends one of the waiting ones. */
+void count_sink_end(struct count_sink *s, unsigned i, int err);
 
 #endif

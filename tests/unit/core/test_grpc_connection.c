@@ -64,7 +64,7 @@ static const char *const methods[] = {
 
 static void open_with(struct fixture *f, struct weft_grpc_limits limits)
 {
-    const struct weft_grpc_handlers handlers = { f, methods, on_call, on_refusal };
+    const struct weft_grpc_handlers handlers = { .ctx = f, .methods = methods, .on_call = on_call, .on_refusal = on_refusal };
 
     memset(f, 0, sizeof *f);
     limits.max_message_size = MAX_MESSAGE;

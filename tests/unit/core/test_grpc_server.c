@@ -49,7 +49,7 @@ static struct rig *prepare(void)
     rig.options = (struct weft_grpc_server_options){
         .endpoint = "127.0.0.1:0",
         .limits = { .max_message_size = 1 << 20, .max_inflight = 4 << 20 },
-        .handlers = { &rig, methods, on_call, NULL },
+        .handlers = { .ctx = &rig, .methods = methods, .on_call = on_call },
     };
     return &rig;
 }

@@ -240,6 +240,36 @@ static void quiesce_says_goaway_and_hangs_up(void **state)
     finish(&rig);
 }
 
+static void ok_waits_until_the_sink_says_durable(void **state)
+{
+    static struct rig rig;
+    (void)state;
+
+    prepare(&rig);
+    struct count_sink *sink = &rig.sinks[WEFT_TRACES];
+    count_sink_make_wait(sink);
+    start(&rig);
+    struct grpc_request request = { .path = TRACES, .body = sample(&rig, "traces-frontend.grpcframe") };
+    int32_t ids[4];
+    for (unsigned i = 0; i < 4; i++)
+        ids[i] = grpc_caller_call(&rig.caller, &request);
+    while (sink->n_waiting < 4)
+        (void)grpc_caller_wait_hangup(&rig.caller, 10);
+    assert_int_equal(weft_otlp_grpc_in_hand(&rig.otlp), 4);
+    for (unsigned i = 0; i < 3; i++)
+        count_sink_end(sink, i, i == 1 ? WEFT_ERR_DISK : 0);
+    assert_string_equal(grpc_caller_wait(&rig.caller, ids[0])->grpc_status, "0");
+    const struct grpc_reply *failed = grpc_caller_wait(&rig.caller, ids[1]);
+    assert_string_equal(failed->grpc_status, "14");
+    assert_true(failed->details[0] != '\0'); /* RetryInfo */
+    assert_string_equal(grpc_caller_wait(&rig.caller, ids[2])->grpc_status, "0");
+    assert_int_equal(sink->forgotten, 0);
+    weft_otlp_grpc_stop(&rig.otlp);
+    assert_int_equal(sink->forgotten, 1);
+    weft_receiver_otlp.stop(&rig.otlp.base);
+    finish(&rig);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +279,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_signal_that_no_pipeline_wants_is_unimplemented),
         cmocka_unit_test(an_empty_request_succeeds_without_a_commit),
         cmocka_unit_test(a_taken_port_is_told),
+        cmocka_unit_test(ok_waits_until_the_sink_says_durable),
         cmocka_unit_test(quiesce_says_goaway_and_hangs_up),
     };
     if (argc > 1)

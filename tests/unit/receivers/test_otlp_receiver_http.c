@@ -309,6 +309,52 @@ static void what_the_sink_says_the_client_hears(void **state)
     rig_close(&rig);
 }
 
+/* Sends one request without waiting for its answer. */
+static void begin_request(struct rig *rig, struct weft_slice body)
+{
+    unsigned before = rig->sinks[WEFT_TRACES].n_waiting;
+    char head[256];
+
+    (void)snprintf(head, sizeof head, "POST /v1/traces HTTP/1.1\r\nHost: t\r\n" PROTOBUF "Content-Length: %zu\r\n\r\n", body.len);
+    assert_true(peer_send_text(&rig->peer, head));
+    assert_true(peer_send(&rig->peer, body.data, body.len));
+    while (rig->sinks[WEFT_TRACES].n_waiting == before)
+        (void)uv_run(&rig->loop, UV_RUN_ONCE);
+}
+
+static void yes_waits_until_the_sink_says_durable(void **state)
+{
+    const struct { int err, status; const char *retry_after; } cases[] = { { 0, 200, "" }, { WEFT_ERR_DISK, 503, "2" }, { 0, 200, "" } };
+    struct rig rig;
+    struct weft_buf file;
+    (void)state;
+
+    rig_prepare(&rig);
+    struct count_sink *sink = &rig.sinks[WEFT_TRACES];
+    count_sink_make_wait(sink);
+    rig_start(&rig);
+    weft_buf_init(&file, 1 << 20);
+    struct weft_slice body = sample("otlp-proto/traces-frontend.pb", &file);
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct peer_answer a;
+        begin_request(&rig, body);
+        assert_int_equal(weft_otlp_http_in_hand(&rig.otlp), 1);
+        count_sink_end(sink, i, cases[i].err);
+        peer_read(&rig.peer, &a);
+        if (a.status != cases[i].status || strcmp(peer_header(&a, "Retry-After:"), cases[i].retry_after) != 0)
+            fail_msg("%s: %d, %s", weft_err_text(cases[i].err), a.status, a.body);
+    }
+    assert_int_equal(sink->commits, 3);
+    begin_request(&rig, body); /* still waits when the receiver stops */
+    weft_otlp_http_stop(&rig.otlp);
+    assert_int_equal(sink->forgotten, 1);
+    for (int reason = 0; reason < WEFT_REFUSALS; reason++)
+        assert_int_equal(sink->refused[reason], 0); /* it counts as accepted */
+    weft_buf_release(&file);
+    weft_receiver_otlp.stop(&rig.otlp.base);
+    rig_close(&rig);
+}
+
 static void an_empty_request_succeeds_and_commits_nothing(void **state)
 {
     const struct { const char *headers; struct weft_slice body; } cases[] = {
@@ -538,6 +584,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_refusal_has_a_status_body_in_the_requests_format),
         cmocka_unit_test(what_is_malformed_is_told_where),
         cmocka_unit_test(what_the_sink_says_the_client_hears),
+        cmocka_unit_test(yes_waits_until_the_sink_says_durable),
         cmocka_unit_test(an_empty_request_succeeds_and_commits_nothing),
         cmocka_unit_test(a_signal_that_no_pipeline_wants_is_not_found),
         cmocka_unit_test(a_quiesced_receiver_takes_no_new_request),
