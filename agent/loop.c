@@ -292,6 +292,30 @@ void weft_loop_quiesce(struct weft_loop *l)
     (void)weft_loop_call(l, quiesce_here, l);
 }
 
+struct in_hand {
+    struct weft_loop *loop;
+    unsigned n;
+};
+
+static int count_in_hand(void *data)
+{
+    struct in_hand *count = data;
+
+    for (size_t i = 0; i < count->loop->n_receivers; i++) {
+        struct weft_receiver *r = count->loop->receivers[i];
+        count->n += r->type->in_hand ? r->type->in_hand(r) : 0;
+    }
+    return 0;
+}
+
+unsigned weft_loop_in_hand(struct weft_loop *l)
+{
+    struct in_hand count = { .loop = l };
+
+    (void)weft_loop_call(l, count_in_hand, &count);
+    return count.n;
+}
+
 void weft_loop_stop(struct weft_loop *l)
 {
     if (l->joined)

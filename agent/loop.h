@@ -41,6 +41,9 @@ int weft_loop_call(struct weft_loop *l, int (*call)(void *data), void *data);
 /* Asks every receiver to take no new work; returns when each was asked. */
 void weft_loop_quiesce(struct weft_loop *l);
 
+/* Requests that the receivers still have in hand; 0 when the loop does not run. */
+unsigned weft_loop_in_hand(struct weft_loop *l);
+
 /* Stops the receivers, lets their handles close, ends and joins the thread. Idempotent. */
 void weft_loop_stop(struct weft_loop *l);
 

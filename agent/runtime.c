@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { GRACE_STEP_MS = 20, GRACE_MAX_MS = 1000 };
+enum { GRACE_STEP_MS = 20, QUIET_MAX_MS = 1000, GRACE_MAX_MS = 5000 };
 
 int weft_runtime_open(struct weft_runtime **ret_runtime, const struct weft_config *config, const struct weft_log *log)
 {
@@ -162,17 +162,32 @@ static uint64_t accepted_records(const struct weft_runtime *rt)
     return sum;
 }
 
-/* Requests in hand may finish: as long as records come in, for a moment. */
+static unsigned in_hand(const struct weft_runtime *rt)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < rt->n_loops; i++)
+        n += weft_loop_in_hand(rt->loops[i]);
+    return n;
+}
+
+/* Requests in hand may finish, however slowly their clients send: for a while, and never so long that the lanes lose
+ * more than half of their time. What comes in without requests (files) gets a moment for as long as it comes. */
 static void wait_for_requests(const struct weft_runtime *rt, uint64_t deadline_ms)
 {
     const struct timespec step = { 0, GRACE_STEP_MS * 1000000L };
-    uint64_t before, now = accepted_records(rt), end = weft_clock_mono_ms() + GRACE_MAX_MS;
+    uint64_t began = weft_clock_mono_ms(), half = (deadline_ms - began) / 2, now_ms;
+    uint64_t grace = half < GRACE_MAX_MS ? half : GRACE_MAX_MS, quiet = half < QUIET_MAX_MS ? half : QUIET_MAX_MS;
+    uint64_t before, now = accepted_records(rt);
+    bool coming;
 
     do {
         before = now;
         nanosleep(&step, NULL);
         now = accepted_records(rt);
-    } while (now != before && weft_clock_mono_ms() < end && weft_clock_mono_ms() < deadline_ms);
+        now_ms = weft_clock_mono_ms();
+        coming = now != before && now_ms - began < quiet;
+    } while (coming || (now_ms - began < grace && in_hand(rt) > 0));
 }
 
 static void stop_ingest(struct weft_runtime *rt, uint64_t deadline_ms)
