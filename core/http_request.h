@@ -76,6 +76,8 @@ struct weft_http_server {
     uint64_t backoff_ms;         /* see pause_for() in http_server.c */
     unsigned vain_turns;
     bool progress;               /* a callback has run since the last look */
+    unsigned vain_accepts;       /* turns without a connection and without a callback */
+    bool resting;                /* the descriptor is not looked at until the timer fires */
     struct weft_http_queue lines[WEFT_HTTP_LINES];
     struct weft_http_body *free_bodies;
     unsigned n_free_bodies;

@@ -222,6 +222,8 @@ static void schedule(struct weft_http_server *s)
         uint64_t pause = wait ? wait + TIMER_SLACK_MS : pause_for(s);
         due = pause == UINT64_MAX ? due : now + pause;
     }
+    if (s->resting && now + BACKOFF_MAX_MS < due)
+        due = now + BACKOFF_MAX_MS;
     s->progress = false;
     for (int line = WEFT_HTTP_FRESH; line <= WEFT_HTTP_ACTIVE; line++) {
         const struct weft_http_connection *c = s->lines[line].head;
@@ -234,18 +236,43 @@ static void schedule(struct weft_http_server *s)
     (void)uv_timer_start(&s->timer, on_timer, due > now ? due - now : 1, 0);
 }
 
+static bool has_connections(const struct weft_http_server *s)
+{
+    for (int line = 0; line < WEFT_HTTP_LINES; line++)
+        if (s->lines[line].head)
+            return true;
+    return false;
+}
+
+/* When no file descriptor is left, accept() fails and the listening socket stays readable. libmicrohttpd then waits for one of
+ * its connections to end; when it has none, it would be called again at once, for ever. So its descriptor is not looked at
+ * for a moment. */
+static void rest_when_nothing_can_be_accepted(struct weft_http_server *s)
+{
+    if (s->progress || has_connections(s) || s->quiesced) {
+        s->vain_accepts = 0;
+    } else if (!s->resting && ++s->vain_accepts >= VAIN_TURNS_MAX) {
+        s->resting = uv_poll_stop(&s->poll) == 0;
+    }
+}
+
 static void pump(struct weft_http_server *s)
 {
     cut_overdue(s);
     (void)MHD_run(s->daemon);
+    rest_when_nothing_can_be_accepted(s);
     schedule(s);
 }
+
+static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void on_timer(uv_timer_t *timer)
 {
     struct weft_http_server *s = timer->data;
 
     s->due_ms = UINT64_MAX;
+    if (s->resting)
+        s->resting = uv_poll_start(&s->poll, UV_READABLE, on_poll) != 0;
     pump(s);
 }
 
