@@ -71,10 +71,10 @@ class Producer(threading.Thread):
     """Sends `rate` items a second in batches until stop(); offer() of a subclass sends one batch of IDs."""
     numbers = iter(range(1, 1000))
 
-    def __init__(self, rate=1000, batch=50, signal="logs", name=None):
+    def __init__(self, rate=1000, batch=50, signal="logs", name=None, filler=b"x" * 120):
         super().__init__(daemon=True, name=name)
         self.number = next(Producer.numbers)
-        self.rate, self.batch, self.signal, self.next = rate, batch, signal, 0
+        self.rate, self.batch, self.signal, self.next, self.filler = rate, batch, signal, 0, filler
         self.acked, self.unknown = [], []      # (first ID, how many, when)
         self.why = []                          # what became of the connections of unknown ones
         self.refusals, self.surprises = 0, []  # answers that break the protocol
@@ -116,7 +116,7 @@ class Producer(threading.Thread):
         check(not self.surprises, f"producer {self.number} got answers that it must not get: {self.surprises[:3]}")
 
     def request(self, ids):
-        return (log_request if self.signal == "logs" else span_request)(ids)
+        return (log_request if self.signal == "logs" else span_request)(ids, self.filler)
 
 
 class HttpProducer(Producer):
@@ -495,12 +495,12 @@ class Rig(Lab):
         return {c["id"]: c for c in json.loads(http("GET", f"{self.daemon.admin}/api/v1/components")[2])["components"]
                 if c.get("kind") == "exporter"}
 
-    def produce(self, http_rate=0, grpc_rate=0, file_rate=0, **file):
+    def produce(self, http_rate=0, grpc_rate=0, file_rate=0, filler=b"x" * 120, **file):
         made = []
         if http_rate:
-            made.append(HttpProducer(self.ports["http"], rate=http_rate))
+            made.append(HttpProducer(self.ports["http"], rate=http_rate, filler=filler))
         if grpc_rate:
-            made.append(GrpcProducer(self.ports["grpc"], rate=grpc_rate))
+            made.append(GrpcProducer(self.ports["grpc"], rate=grpc_rate, filler=filler))
         if file_rate:
             made.append(FileProducer(self.logs, rate=file_rate, **file))
         self.producers += made
