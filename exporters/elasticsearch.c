@@ -11,7 +11,7 @@ static const char *const modes[] = { "otel", "ecs", NULL };
 #define E struct weft_es_exporter
 
 static const struct weft_option options[] = {
-    WEFT_LIST("endpoints", E, endpoints, .help = "URLs of the nodes (http://host:9200), used in turn; dead ones are left out for a while"),
+    WEFT_LIST("endpoints", E, endpoints, .help = "URLs of the nodes (http://host:9200), used in turn; what one does not take goes to the next"),
     WEFT_STRING("endpoint", E, endpoint, .help = "URL of the only node"),
     WEFT_STRING("user", E, user, .help = "user name for HTTP basic authentication"),
     WEFT_STRING("password", E, password, .help = "password for HTTP basic authentication"),
@@ -65,7 +65,7 @@ static int start(struct weft_exporter *self)
     e->composer.static_index[WEFT_LOGS] = e->logs_index;
     e->composer.static_index[WEFT_TRACES] = e->traces_index;
     const struct weft_http_client_options client = {
-        .max_connections = 4,
+        .max_connections = self->concurrency > 4 ? self->concurrency : 4,
         .insecure_skip_verify = e->insecure_skip_verify,
         .ca_file = e->ca_file,
         .cert_file = e->cert_file,
@@ -102,6 +102,9 @@ const struct weft_exporter_type weft_exporter_elasticsearch = {
     .signals = 1u << WEFT_LOGS | 1u << WEFT_TRACES,
     .options = options,
     .batch_bytes = 1024 * 1024, /* about 2.5 MB of documents */
+    .concurrency = 4,
+    .round_robin = true,
+    .endpoint = weft_es_endpoint,
     .check = weft_es_check,
     .start = start,
     .send = weft_es_send,

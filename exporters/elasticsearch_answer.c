@@ -171,7 +171,6 @@ void weft_es_judge(const struct weft_http_result *result, int64_t now_wall_s, st
     *v = (struct weft_es_verdict){ .outcome = WEFT_REJECTED };
     if (result->err || status < 200) {
         v->outcome = WEFT_RETRY;
-        v->unreachable = result->err != UV_ECANCELED;
         (void)snprintf(v->reason, sizeof v->reason, "%s",
                        result->err == UV_ETIMEDOUT   ? "timeout"
                        : result->err == UV_ECANCELED ? "stopped"
@@ -188,7 +187,6 @@ void weft_es_judge(const struct weft_http_result *result, int64_t now_wall_s, st
     v->too_large = status == 413;
     if (status == 408 || status == 429 || status >= 500) {
         v->outcome = WEFT_RETRY;
-        v->unreachable = status == 502 || status == 503 || status == 504;
         if (result->retry_after)
             (void)weft_retry_after(result->retry_after, now_wall_s, &v->retry_after_ms);
     }

@@ -40,7 +40,6 @@ int weft_es_answer_next(struct weft_es_answer *a, struct weft_es_item *ret_item)
 struct weft_es_verdict {
     enum weft_outcome outcome;      /* SENT: look at the items */
     bool too_large;                 /* 413: smaller may do */
-    bool unreachable;               /* another endpoint may do */
     uint64_t retry_after_ms;
     char reason[24];
     char detail[512];

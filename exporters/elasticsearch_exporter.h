@@ -19,11 +19,6 @@ enum weft_es_compression { WEFT_ES_AUTO, WEFT_ES_GZIP, WEFT_ES_NONE };
 enum weft_es_mode { WEFT_ES_OTEL, WEFT_ES_ECS };
 enum { WEFT_ES_ENDPOINTS = 32 };
 
-struct weft_es_endpoint {
-    const char *url;             /* of _bulk */
-    uint64_t dead_until_ms;      /* it did not answer lately */
-};
-
 struct weft_es_request;
 
 struct weft_es_exporter {
@@ -42,8 +37,8 @@ struct weft_es_exporter {
     /* running */
     bool compress;
     struct weft_arena text;      /* URLs and header lines */
-    struct weft_es_endpoint targets[WEFT_ES_ENDPOINTS];
-    unsigned n_targets, next_target;
+    const char *targets[WEFT_ES_ENDPOINTS]; /* URLs of _bulk */
+    unsigned n_targets;
     const char *lines[WEFT_HTTP_MAX_HEADERS];
     struct weft_http_client *client;
     struct weft_gzip *gzip;
@@ -62,6 +57,9 @@ void weft_es_requests_free(struct weft_es_exporter *e);
 
 /* weft_exporter_type.check */
 int weft_es_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems);
+
+/* weft_exporter_type.endpoint */
+const char *weft_es_endpoint(const struct weft_exporter *self, size_t index);
 
 /* Fills text, targets, lines and compress from the options. 0 or a negative code. */
 int weft_es_target(struct weft_es_exporter *e);

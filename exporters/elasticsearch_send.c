@@ -6,10 +6,12 @@
  *   +-------> send_body ---(nothing left)--> finish(SENT, or RETRY when some items must be tried again)
  *   |             |
  *   |          on_done
- *   |   200         413        unreachable          busy           refused
- *   |    |           |              |                 |               |
- *   +- settle     shrink      another endpoint   finish(RETRY)   reject the body's items, or finish(REJECTED)
- *   +----------------+--------------+---------------------------------+
+ *   |   200         413      no answer, busy        refused
+ *   |    |           |              |                  |
+ *   +- settle     shrink      finish(RETRY)    reject the body's items, or finish(REJECTED)
+ *   +----------------+---------------------------------+
+ *
+ * Which node gets it is the lane's choice. One that is being probed gets a small body first.
  */
 #include "exporters/elasticsearch_exporter.h"
 
@@ -22,7 +24,7 @@
 enum {
     SMALLEST_BODY = 64 * 1024,      /* below this a 413 is not a matter of how many */
     KEEP_BUFFER = 8 * 1024 * 1024,  /* larger ones are given back after the request */
-    DEAD_MS = 30000,                /* how long an endpoint that did not answer is left out */
+    PROBE_BODY = 64 * 1024,         /* what a node that failed before is tried with */
     ANSWER_MIN = 64 * 1024, ANSWER_PER_DOC = 2048,
 };
 static const size_t BODY_MAX = 128u << 20; /* address space mostly: room is reserved for the worst case of a document */
@@ -35,7 +37,7 @@ struct weft_es_request {
     struct weft_es_body body;
     struct weft_buf packed;
     struct weft_slice slice;        /* what is sent: body or packed */
-    unsigned target, tries;         /* endpoint in use; how many this body has been offered to */
+    bool probing;                   /* no body of this send has gone well yet, and the node failed before */
     bool again;                     /* some items must be tried again */
     const char *reason;             /* why, of the first such item */
     char detail[400];
@@ -79,23 +81,6 @@ void weft_es_requests_free(struct weft_es_exporter *e)
         weft_buf_release(&r->packed);
         free(r);
     }
-}
-
-/* ---- endpoints ---- */
-/* The next one in turn that is not known to be dead; when all are, simply the next one. */
-static unsigned choose_target(struct weft_es_exporter *e, uint64_t now_ms)
-{
-    unsigned chosen = e->next_target % e->n_targets;
-
-    for (unsigned i = 0; i < e->n_targets; i++) {
-        unsigned candidate = (e->next_target + i) % e->n_targets;
-        if (e->targets[candidate].dead_until_ms <= now_ms) {
-            chosen = candidate;
-            break;
-        }
-    }
-    e->next_target = chosen + 1;
-    return chosen;
 }
 
 /* ---- ends ---- */
@@ -196,6 +181,7 @@ static void settle_ok(struct weft_es_request *r, const struct weft_http_result *
         for (size_t i = 0; i < r->body.n_docs; i++)
             r->batch->item_state[r->body.docs[i]] = WEFT_ITEM_SENT;
     }
+    r->probing = false;
     send_body(r, r->end);
 }
 
@@ -221,20 +207,13 @@ static void settle_refusal(struct weft_es_request *r, const struct weft_es_verdi
     send_body(r, r->end);
 }
 
-static int begin(struct weft_es_request *r);
-
 static void on_done(void *ctx, const struct weft_http_result *result)
 {
     struct weft_es_request *r = ctx;
-    struct weft_es_exporter *e = r->e;
     struct weft_es_verdict v;
-    uint64_t now_ms = weft_clock_mono_ms();
 
     r->batch->sent_bytes += result->sent_bytes;
     weft_es_judge(result, (int64_t)(weft_clock_wall_ns() / 1000000000), &v);
-    e->targets[r->target].dead_until_ms = v.unreachable ? now_ms + DEAD_MS : 0;
-    if (v.unreachable && r->tries < e->n_targets && begin(r) == 0)
-        return;
     if (v.outcome == WEFT_SENT)
         settle_ok(r, result);
     else if (v.outcome == WEFT_RETRY)
@@ -249,16 +228,14 @@ static void on_done(void *ctx, const struct weft_http_result *result)
 static int begin(struct weft_es_request *r)
 {
     struct weft_es_exporter *e = r->e;
-
-    r->target = choose_target(e, weft_clock_mono_ms());
-    r->tries++;
+    uint64_t probe_ms = r->probing ? r->batch->probe_timeout_ms : 0;
     const struct weft_http_call call = {
         .method = "POST",
-        .url = e->targets[r->target].url,
+        .url = e->targets[r->batch->endpoint],
         .headers = e->lines,
         .body = &r->slice,
         .n_body = 1,
-        .timeout_ms = e->timeout_ms,
+        .timeout_ms = probe_ms && probe_ms < e->timeout_ms ? probe_ms : e->timeout_ms,
         .response_limit = ANSWER_MIN + ANSWER_PER_DOC * r->body.n_docs,
         .ctx = r,
         .done = on_done,
@@ -270,11 +247,12 @@ static int begin(struct weft_es_request *r)
 static int compose(struct weft_es_request *r, uint64_t first)
 {
     struct weft_es_exporter *e = r->e;
+    uint64_t most = r->probing && e->max_bytes > PROBE_BODY ? PROBE_BODY : e->max_bytes;
     int err;
 
     weft_es_body_reset(&r->body);
     r->first = first;
-    while ((err = weft_es_compose(&e->composer, r->batch, first, e->max_bytes, &r->body, &r->end)) != 0) {
+    while ((err = weft_es_compose(&e->composer, r->batch, first, most, &r->body, &r->end)) != 0) {
         if (err != WEFT_ERR_MALFORMED && err != WEFT_ERR_TOO_LARGE)
             return err;
         reject(r, r->end, err == WEFT_ERR_MALFORMED ? "malformed" : "too_large", weft_err_text(err));
@@ -305,7 +283,6 @@ static void send_body(struct weft_es_request *r, uint64_t first)
     }
     if (!err)
         err = pack(r);
-    r->tries = 0;
     if (!err)
         err = begin(r);
     if (err)
@@ -323,6 +300,7 @@ void weft_es_send(struct weft_exporter *self, struct weft_batch *batch)
     }
     r->batch = batch;
     r->again = false;
+    r->probing = batch->probe;
     r->detail[0] = 0;
     send_body(r, 0);
 }

@@ -79,6 +79,15 @@ int weft_es_check(struct weft_exporter *self, const struct weft_node *map, struc
 }
 
 /* ---- URLs and header lines ---- */
+const char *weft_es_endpoint(const struct weft_exporter *self, size_t index)
+{
+    const struct weft_es_exporter *e = (const struct weft_es_exporter *)self;
+
+    if (e->endpoint)
+        return index == 0 ? e->endpoint : NULL;
+    return index < e->endpoints.n ? e->endpoints.items[index] : NULL;
+}
+
 static const char *keep(struct weft_es_exporter *e, struct weft_buf *line)
 {
     struct weft_slice copy = { 0 };
@@ -104,7 +113,7 @@ static int add_target(struct weft_es_exporter *e, struct weft_buf *line, const c
     const char *url = keep(e, line);
     if (!url)
         return UV_ENOMEM;
-    e->targets[e->n_targets++] = (struct weft_es_endpoint){ .url = url };
+    e->targets[e->n_targets++] = url;
     return 0;
 }
 
@@ -174,7 +183,7 @@ int weft_es_target(struct weft_es_exporter *e)
     for (size_t i = 0; !err && i < e->endpoints.n; i++)
         err = add_target(e, &line, e->endpoints.items[i]);
     for (unsigned i = 0; i < e->n_targets; i++)
-        loopback = loopback && weft_http_is_loopback(e->targets[i].url);
+        loopback = loopback && weft_http_is_loopback(e->targets[i]);
     e->compress = e->compression == WEFT_ES_GZIP || (e->compression == WEFT_ES_AUTO && !loopback);
     if (!err)
         err = make_lines(e, &line);

@@ -28,6 +28,10 @@ static const char *const protocols[] = { "grpc", "otlp_grpc", "otlp_http", "thri
     WEFT_IGNORED("read_buffer_size", .help = "buffers are sized by the batch"),                                        \
     WEFT_IGNORED("write_buffer_size", .help = "buffers are sized by the batch")
 
+#define ENDPOINTS_ROW                                                                                                  \
+    WEFT_LIST("endpoints", struct weft_otlp_exporter, endpoints,                                                       \
+              .help = "several instead of endpoint: what the first does not take goes to the next; see load_balancing")
+
 #define INSECURE_ROW                                                                                                   \
     WEFT_BOOL("tls.insecure", struct weft_otlp_exporter, insecure, .fallback = "false",                                \
               .help = "no TLS when the endpoint has no scheme")
@@ -38,8 +42,9 @@ static const char *const protocols[] = { "grpc", "otlp_grpc", "otlp_http", "thri
     WEFT_IGNORED("keepalive", .help = "TCP keep-alive is on")
 
 static const struct weft_option grpc_options[] = {
-    WEFT_STRING("endpoint", struct weft_otlp_exporter, endpoint, .required = true,
+    WEFT_STRING("endpoint", struct weft_otlp_exporter, endpoint,
                 .help = "host:port, or a URL: http:// is without TLS, https:// with"),
+    ENDPOINTS_ROW,
     INSECURE_ROW,
     COMMON_ROWS,
     GRPC_ROWS,
@@ -49,6 +54,7 @@ static const struct weft_option grpc_options[] = {
 static const struct weft_option http_options[] = {
     WEFT_STRING("endpoint", struct weft_otlp_exporter, endpoint,
                 .help = "base URL; /v1/traces, /v1/logs and /v1/metrics are added"),
+    ENDPOINTS_ROW,
     WEFT_STRING("traces_endpoint", struct weft_otlp_exporter, traces_endpoint, .help = "whole URL for traces"),
     WEFT_STRING("logs_endpoint", struct weft_otlp_exporter, logs_endpoint, .help = "whole URL for logs"),
     WEFT_STRING("metrics_endpoint", struct weft_otlp_exporter, metrics_endpoint, .help = "whole URL for metrics"),
@@ -64,8 +70,9 @@ static const struct weft_option http_options[] = {
 };
 
 static const struct weft_option jaeger_options[] = {
-    WEFT_STRING("endpoint", struct weft_otlp_exporter, endpoint, .required = true,
+    WEFT_STRING("endpoint", struct weft_otlp_exporter, endpoint,
                 .help = "host:port of Jaeger's OTLP port (4317 for grpc, 4318 for otlp_http), or a URL"),
+    ENDPOINTS_ROW,
     WEFT_ENUM("protocol", struct weft_otlp_exporter, protocol, .fallback = "grpc", .words = protocols,
               .help = "how to speak to Jaeger: grpc or otlp_http"),
     INSECURE_ROW,
@@ -82,7 +89,7 @@ static int start(struct weft_exporter *self)
     weft_buf_init(&o->plain, WEFT_OTLP_ANSWER_MAX);
     int err = weft_otlp_target(o);
     const struct weft_http_client_options options = {
-        .max_connections = 4,
+        .max_connections = self->concurrency > 4 ? self->concurrency : 4,
         .http2 = o->grpc,
         .insecure_skip_verify = o->insecure_skip_verify,
         .ca_file = o->ca_file,
@@ -125,6 +132,8 @@ const struct weft_exporter_type weft_exporter_otlp = {
     .signals = 1u << WEFT_TRACES | 1u << WEFT_LOGS | 1u << WEFT_METRICS,
     .options = grpc_options,
     .batch_bytes = BATCH_BYTES,
+    .concurrency = 4,
+    .endpoint = weft_otlp_endpoint,
     .check = weft_otlp_check,
     .start = start,
     .send = weft_otlp_send,
@@ -138,6 +147,8 @@ const struct weft_exporter_type weft_exporter_otlphttp = {
     .signals = 1u << WEFT_TRACES | 1u << WEFT_LOGS | 1u << WEFT_METRICS,
     .options = http_options,
     .batch_bytes = BATCH_BYTES,
+    .concurrency = 4,
+    .endpoint = weft_otlp_endpoint,
     .check = weft_otlp_check,
     .start = start,
     .send = weft_otlp_send,
@@ -151,6 +162,8 @@ const struct weft_exporter_type weft_exporter_jaeger = {
     .signals = 1u << WEFT_TRACES,
     .options = jaeger_options,
     .batch_bytes = BATCH_BYTES,
+    .concurrency = 4,
+    .endpoint = weft_otlp_endpoint,
     .check = weft_otlp_check,
     .start = start,
     .send = weft_otlp_send,

@@ -17,16 +17,20 @@
 
 enum weft_otlp_protocol { WEFT_OTLP_GRPC, WEFT_OTLP_GRPC_LONG, WEFT_OTLP_HTTP, WEFT_OTLP_THRIFT };
 enum weft_otlp_encoding { WEFT_OTLP_PROTO, WEFT_OTLP_JSON };
-enum { WEFT_OTLP_ANSWER_MAX = 64 * 1024 };
+enum { WEFT_OTLP_ANSWER_MAX = 64 * 1024, WEFT_OTLP_ENDPOINTS = 32 };
 
 enum weft_otlp_compression { WEFT_OTLP_AUTO, WEFT_OTLP_GZIP, WEFT_OTLP_NONE };
 
 struct weft_otlp_request;
 
+/* URLs of one endpoint. NULL: nowhere to send that signal. */
+struct weft_otlp_endpoint { const char *urls[WEFT_SIGNALS]; };
+
 struct weft_otlp_exporter {
     struct weft_exporter base;
     /* options */
     char *endpoint, *traces_endpoint, *logs_endpoint, *metrics_endpoint;
+    struct weft_strings endpoints;
     struct weft_pairs headers;
     int compression, encoding, protocol;
     int64_t gzip_level;
@@ -36,7 +40,8 @@ struct weft_otlp_exporter {
     /* running */
     bool grpc, compress;
     struct weft_arena text;                /* URLs and header lines */
-    const char *urls[WEFT_SIGNALS];        /* NULL: nowhere to send that signal */
+    struct weft_otlp_endpoint targets[WEFT_OTLP_ENDPOINTS];
+    unsigned n_targets;
     const char *lines[WEFT_HTTP_MAX_HEADERS]; /* header lines of every request, NULL-terminated */
     struct weft_http_client *client;
     struct weft_gzip *gzip;
@@ -58,7 +63,10 @@ void weft_otlp_requests_free(struct weft_otlp_exporter *o);
 /* Reports what is wrong with endpoints, protocol and headers; weft_exporter_type.check. */
 int weft_otlp_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems);
 
-/* Fills text, urls, lines, grpc and compress from the options. 0 or a negative code. */
+/* weft_exporter_type.endpoint */
+const char *weft_otlp_endpoint(const struct weft_exporter *self, size_t index);
+
+/* Fills text, targets, lines, grpc and compress from the options. 0 or a negative code. */
 int weft_otlp_target(struct weft_otlp_exporter *o);
 
 #endif

@@ -13,6 +13,7 @@
  *   |          finish(SENT)              |
  *   +------------------------------------+
  *
+ * Which endpoint gets it is the lane's choice; one that is being probed gets a small piece first.
  * OTLP's partial success says how many items were refused, not which: the first of the piece are taken for them.
  */
 #include "exporters/otlp_exporter.h"
@@ -28,6 +29,7 @@
 enum {
     PREFIX = 5,                         /* of a gRPC message: compressed flag and length */
     SMALLEST_PIECE = 64 * 1024,         /* what a back end refuses below this is not a matter of size */
+    PROBE_PIECE = 64 * 1024,            /* what an endpoint that failed before is tried with */
     RESPONSE_LIMIT = WEFT_OTLP_ANSWER_MAX,
     KEEP_BUFFER = 4 * 1024 * 1024,      /* larger ones are given back after the request */
 };
@@ -40,6 +42,7 @@ struct weft_otlp_request {
     uint64_t first, end;                /* the piece that is out: items [first, end) */
     uint64_t bytes;                     /* of the piece as protobuf, before compression */
     bool whole;                         /* the piece is the batch */
+    bool probing;                       /* no piece of this send has gone well yet, and the endpoint failed before */
     uint8_t prefix[PREFIX];
     struct weft_slice *slices;          /* [0] is the prefix */
     size_t slices_cap, n_slices;
@@ -271,6 +274,8 @@ static void choose_piece(struct weft_otlp_request *r, uint64_t first)
     const struct weft_batch *batch = r->batch;
     uint64_t limit = r->o->piece_bytes, n = batch->n_items;
 
+    if (r->probing && (limit == 0 || limit > PROBE_PIECE))
+        limit = PROBE_PIECE;
     if (limit > 0 && batch->n_bytes > limit)
         n = batch->n_items * limit / batch->n_bytes;
     n = n > 0 ? n : 1;
@@ -342,6 +347,7 @@ static void settle(struct weft_otlp_request *r, const struct weft_otlp_verdict *
             return;
         }
         mark_sent(r);
+        r->probing = false;
         next_piece(r);
     }
 }
@@ -388,7 +394,8 @@ static void cannot_begin(struct weft_otlp_request *r, int err)
 static void send_piece(struct weft_otlp_request *r)
 {
     struct weft_otlp_exporter *o = r->o;
-    const char *url = o->urls[r->batch->signal];
+    const char *url = o->targets[r->batch->endpoint].urls[r->batch->signal];
+    uint64_t probe_ms = r->probing ? r->batch->probe_timeout_ms : 0;
 
     if (!url) {
         finish(r, WEFT_REJECTED, "no_endpoint", "no endpoint is configured for this signal", 0);
@@ -403,7 +410,7 @@ static void send_piece(struct weft_otlp_request *r)
             .headers = o->lines,
             .body = r->slices + skip,
             .n_body = r->n_slices - skip,
-            .timeout_ms = o->timeout_ms,
+            .timeout_ms = probe_ms && probe_ms < o->timeout_ms ? probe_ms : o->timeout_ms,
             .response_limit = RESPONSE_LIMIT,
             .ctx = r,
             .done = on_done,
@@ -426,5 +433,6 @@ void weft_otlp_send(struct weft_exporter *self, struct weft_batch *batch)
     r->batch = batch;
     r->bytes = 0;
     r->end = 0;
+    r->probing = batch->probe;
     next_piece(r);
 }

@@ -78,21 +78,52 @@ static void check_headers(const struct weft_otlp_exporter *o, const struct weft_
         weft_problem(problems, headers, "headers: more than %d", WEFT_HTTP_MAX_HEADERS - 8);
 }
 
-static void check_http_endpoints(const struct weft_otlp_exporter *o, const struct weft_node *map,
-                                 struct weft_problems *problems)
+static void check_form(const struct weft_otlp_exporter *o, const char *key, const char *value,
+                       const struct weft_node *where, struct weft_problems *problems)
 {
-    static const char *const keys[] = { "endpoint", "traces_endpoint", "logs_endpoint", "metrics_endpoint" };
-    const char *const values[] = { o->endpoint, o->traces_endpoint, o->logs_endpoint, o->metrics_endpoint };
+    if (is_url(value))
+        return;
+    if (o->base.type == &weft_exporter_otlphttp)
+        weft_problem(problems, where, "%s: '%s' is not a URL (http://host:port)", key, value);
+    else if (!is_authority(plain_authority(value)))
+        weft_problem(problems, where, "%s: '%s' is not host:port", key, value);
+}
+
+/* Those of one signal; how many there are. */
+static size_t check_signal_endpoints(const struct weft_otlp_exporter *o, const struct weft_node *map,
+                                     struct weft_problems *problems)
+{
+    static const char *const keys[] = { "traces_endpoint", "logs_endpoint", "metrics_endpoint" };
+    const char *const values[] = { o->traces_endpoint, o->logs_endpoint, o->metrics_endpoint };
     size_t n = 0;
 
-    for (size_t i = 0; i < 4; i++) {
-        n += values[i] != NULL;
-        if (values[i] && !is_url(values[i]))
-            weft_problem(problems, weft_node_get(map, keys[i]), "%s: '%s' is not a URL (http://host:port)", keys[i],
-                         values[i]);
+    for (size_t i = 0; i < 3; i++) {
+        if (!values[i])
+            continue;
+        n++;
+        check_form(o, keys[i], values[i], weft_node_get(map, keys[i]), problems);
+        if (o->endpoints.n > 0)
+            weft_problem(problems, weft_node_get(map, keys[i]), "%s goes with endpoint, not with endpoints", keys[i]);
     }
-    if (n == 0)
-        weft_problem(problems, map, "endpoint is missing (or one of traces_endpoint, logs_endpoint, metrics_endpoint)");
+    return n;
+}
+
+static void check_endpoints(const struct weft_otlp_exporter *o, const struct weft_node *map, struct weft_problems *problems)
+{
+    const struct weft_node *list = weft_node_get(map, "endpoints");
+    bool http = o->base.type == &weft_exporter_otlphttp;
+
+    if (o->endpoint)
+        check_form(o, "endpoint", o->endpoint, weft_node_get(map, "endpoint"), problems);
+    for (size_t i = 0; i < o->endpoints.n; i++)
+        check_form(o, "endpoints", o->endpoints.items[i], list, problems);
+    if (o->endpoint && o->endpoints.n > 0)
+        weft_problem(problems, list, "endpoint and endpoints are both set");
+    if (o->endpoints.n > WEFT_OTLP_ENDPOINTS)
+        weft_problem(problems, list, "endpoints: more than %d", WEFT_OTLP_ENDPOINTS);
+    if (check_signal_endpoints(o, map, problems) == 0 && !o->endpoint && o->endpoints.n == 0)
+        weft_problem(problems, map, "%s", http ? "endpoint is missing (or one of traces_endpoint, logs_endpoint, metrics_endpoint)"
+                                              : "endpoint is missing");
 }
 
 int weft_otlp_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems)
@@ -101,10 +132,7 @@ int weft_otlp_check(struct weft_exporter *self, const struct weft_node *map, str
     size_t before = problems->n;
 
     check_headers(o, map, problems);
-    if (self->type == &weft_exporter_otlphttp)
-        check_http_endpoints(o, map, problems);
-    else if (o->endpoint && !is_url(o->endpoint) && !is_authority(plain_authority(o->endpoint)))
-        weft_problem(problems, weft_node_get(map, "endpoint"), "endpoint: '%s' is not host:port", o->endpoint);
+    check_endpoints(o, map, problems);
     if (self->type == &weft_exporter_jaeger && o->protocol == WEFT_OTLP_THRIFT)
         weft_problem(problems, weft_node_get(map, "protocol"),
                      "protocol: thrift_http is not built; every Jaeger since 1.35 takes grpc and otlp_http");
@@ -122,10 +150,25 @@ static const char *keep(struct weft_otlp_exporter *o, struct weft_buf *line)
     return (const char *)copy.data;
 }
 
-/* The endpoint as a base URL without a slash at its end. */
-static void put_base(const struct weft_otlp_exporter *o, struct weft_buf *line)
+/* Of several, or the only one; an exporter that has endpoints of single signals alone is named by the first of them. */
+const char *weft_otlp_endpoint(const struct weft_exporter *self, size_t index)
 {
-    const char *rest = plain_authority(o->endpoint);
+    const struct weft_otlp_exporter *o = (const struct weft_otlp_exporter *)self;
+
+    if (o->endpoints.n > 0)
+        return index < o->endpoints.n ? o->endpoints.items[index] : NULL;
+    if (index > 0)
+        return NULL;
+    return o->endpoint          ? o->endpoint
+           : o->traces_endpoint ? o->traces_endpoint
+           : o->logs_endpoint   ? o->logs_endpoint
+                                : o->metrics_endpoint;
+}
+
+/* The endpoint as a base URL without a slash at its end. */
+static void put_base(const struct weft_otlp_exporter *o, struct weft_buf *line, const char *endpoint)
+{
+    const char *rest = plain_authority(endpoint);
     size_t len = strlen(rest);
 
     while (len > 0 && rest[len - 1] == '/')
@@ -135,23 +178,39 @@ static void put_base(const struct weft_otlp_exporter *o, struct weft_buf *line)
     weft_buf_append(line, rest, len);
 }
 
-static int make_urls(struct weft_otlp_exporter *o, struct weft_buf *line)
+static int add_target(struct weft_otlp_exporter *o, struct weft_buf *line, const char *endpoint)
 {
+    struct weft_otlp_endpoint *target = &o->targets[o->n_targets];
+
     for (enum weft_signal s = 0; s < WEFT_SIGNALS; s++) {
         const char *own = o->grpc ? NULL : signal_endpoint(o, s);
-        if (!own && !o->endpoint)
+        if (!own && !endpoint)
             continue;
         if (own) {
             weft_buf_append_str(line, own);
         } else {
-            put_base(o, line);
+            put_base(o, line, endpoint);
             weft_buf_append_str(line, (o->grpc ? grpc_paths : http_paths)[s]);
         }
-        o->urls[s] = keep(o, line);
-        if (!o->urls[s])
+        target->urls[s] = keep(o, line);
+        if (!target->urls[s])
             return UV_ENOMEM;
     }
+    o->n_targets++;
     return 0;
+}
+
+static int make_targets(struct weft_otlp_exporter *o, struct weft_buf *line)
+{
+    int err = 0;
+
+    if (o->endpoints.n == 0)
+        return add_target(o, line, o->endpoint);
+    if (o->endpoints.n > WEFT_OTLP_ENDPOINTS)
+        return WEFT_ERR_TOO_LARGE;
+    for (size_t i = 0; i < o->endpoints.n && !err; i++)
+        err = add_target(o, line, o->endpoints.items[i]);
+    return err;
 }
 
 static int add_line(struct weft_otlp_exporter *o, struct weft_buf *line)
@@ -208,9 +267,10 @@ static int make_lines(struct weft_otlp_exporter *o, struct weft_buf *line)
 
 static bool all_loopback(const struct weft_otlp_exporter *o)
 {
-    for (enum weft_signal s = 0; s < WEFT_SIGNALS; s++)
-        if (o->urls[s] && !weft_http_is_loopback(o->urls[s]))
-            return false;
+    for (unsigned i = 0; i < o->n_targets; i++)
+        for (enum weft_signal s = 0; s < WEFT_SIGNALS; s++)
+            if (o->targets[i].urls[s] && !weft_http_is_loopback(o->targets[i].urls[s]))
+                return false;
     return true;
 }
 
@@ -221,7 +281,7 @@ int weft_otlp_target(struct weft_otlp_exporter *o)
     o->grpc = is_grpc(o);
     weft_arena_init(&o->text, TEXT_MAX);
     weft_buf_init(&line, TEXT_MAX);
-    int err = make_urls(o, &line);
+    int err = make_targets(o, &line);
     if (!err) {
         o->compress = o->compression == WEFT_OTLP_GZIP || (o->compression == WEFT_OTLP_AUTO && !all_loopback(o));
         err = make_lines(o, &line);

@@ -158,7 +158,7 @@ void fake_payload(struct weft_buf *out, enum weft_signal signal, const char *ser
 
 const char *fake_payload_names(enum weft_signal signal, struct weft_slice payload)
 {
-    static char text[65536];
+    static char text[1 << 20];
     struct weft_otlp_walk w;
     size_t at = 0;
 

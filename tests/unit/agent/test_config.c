@@ -97,9 +97,12 @@ static void a_mistake_is_told_at_its_place_with_what_was_probably_meant(void **s
         { "exporters:\n  debug: {verbosity: detialed}\n", "t.yaml:2:22: exporters::debug::verbosity: 'detialed' is not one of basic, "
                                                           "normal or detailed; did you mean 'detailed'?" },
         { "exporters:\n  otlp: {retry_on_failure: {max_interval: 1ns2}}\nservice: {pipelines: {logs: {exporters: [otlp]}}}\n",
-          "t.yaml:2:3: exporters::otlp::endpoint is required\n"
           "t.yaml:2:43: exporters::otlp::retry_on_failure::max_interval: '1ns2' has no unit; write a duration such as 250ms, 10s or "
           "1m30s" },
+        { "exporters:\n  otlp: {}\nservice: {pipelines: {logs: {exporters: [otlp]}}}\n",
+          "t.yaml:2:9: exporters::otlp: endpoint is missing" },
+        { "exporters:\n  otlp: {endpoints: [a:4317, b]}\nservice: {pipelines: {logs: {exporters: [otlp]}}}\n",
+          "t.yaml:2:21: exporters::otlp: endpoints: 'b' is not host:port" },
         { "exporters:\n  jaeger/b: {endpoint: tempo}\nservice: {pipelines: {traces: {exporters: [jaeger/b]}}}\n",
           "t.yaml:2:24: exporters::jaeger/b: endpoint: 'tempo' is not host:port" },
         { "exporters:\n  prometheus: {endpoint: ':99999'}\n", "t.yaml:2:26: exporters::prometheus: endpoint: ':99999' is not host:port" },

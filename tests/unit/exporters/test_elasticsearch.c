@@ -330,35 +330,60 @@ static void a_body_is_no_larger_than_flush_bytes(void **state)
     assert_true(f->nodes[0].n_requests >= 5);
 }
 
-static void endpoints_take_turns_and_dead_ones_are_left_out(void **state)
+static void each_send_goes_to_the_endpoint_that_the_lane_chose(void **state)
 {
     struct fixture *f = *state;
 
     f->e->endpoints.n = 2;
+    assert_string_equal(f->e->base.type->endpoint(&f->e->base, 1), f->urls[1]);
+    assert_null(f->e->base.type->endpoint(&f->e->base, 2));
     start(f);
-    for (int i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         batch_of(f, 1);
+        f->lane.batch.endpoint = i % 2;
         send_batch(f);
         assert_int_equal(f->lane.outcome, WEFT_SENT);
+        assert_int_equal(f->nodes[i % 2].n_requests, i / 2 + 1);
     }
-    assert_int_equal(f->nodes[0].n_requests, 2);
-    assert_int_equal(f->nodes[1].n_requests, 2);
-
-    f->act[0] = PEER_CUT;
-    f->n_ids = f->n_conflicts = 0;
-    for (int i = 0; i < 6; i++) {
-        batch_of(f, 1);
-        send_batch(f);
-        assert_int_equal(f->lane.outcome, WEFT_SENT);
-    }
-    assert_int_equal(f->nodes[1].n_requests, 2 + 6);
-    assert_in_range(f->nodes[0].n_requests, 3, 4); /* tried once, on a kept connection and on a fresh one */
-
     f->act[1] = PEER_CUT;
     batch_of(f, 1);
+    f->lane.batch.endpoint = 1;
+    send_batch(f);
+    assert_int_equal(f->lane.outcome, WEFT_RETRY); /* where to try it next is the lane's choice */
+    assert_string_equal(f->lane.reason, "connection");
+    assert_int_equal(f->nodes[0].n_requests, 2);
+}
+
+static void a_node_that_is_probed_gets_a_small_body_first(void **state)
+{
+    struct fixture *f = *state;
+
+    f->e->flush_bytes = 5000000;
+    start(f);
+    batch_of(f, 1000);
+    f->lane.batch.probe = true;
+    f->status = 503;
+    f->raw = "";
     send_batch(f);
     assert_int_equal(f->lane.outcome, WEFT_RETRY);
-    assert_string_equal(f->lane.reason, "connection");
+    assert_int_equal(f->nodes[0].n_requests, 1);
+    assert_in_range(f->body.len, 1, 80 * 1024);
+
+    f->status = 200;
+    f->raw = NULL;
+    send_batch(f);
+    assert_int_equal(f->lane.outcome, WEFT_SENT);
+    assert_int_equal(f->nodes[0].n_requests, 3); /* the small one, and the rest in one */
+    assert_int_equal(f->n_ids, 3000);
+    assert_int_equal(f->n_conflicts, 0);
+
+    batch_of(f, 1);
+    f->lane.batch.probe = true;
+    f->lane.batch.probe_timeout_ms = 30;
+    f->act[0] = PEER_HANG;
+    send_batch(f);
+    assert_int_equal(f->lane.outcome, WEFT_RETRY);
+    assert_string_equal(f->lane.reason, "timeout");
 }
 
 static void a_span_is_sent_when_its_events_are(void **state)
@@ -444,7 +469,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(whole_requests_fail_in_every_way, setup, teardown),
         cmocka_unit_test_setup_teardown(a_body_that_is_too_large_is_halved_until_it_fits, setup, teardown),
         cmocka_unit_test_setup_teardown(a_body_is_no_larger_than_flush_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(endpoints_take_turns_and_dead_ones_are_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_send_goes_to_the_endpoint_that_the_lane_chose, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_node_that_is_probed_gets_a_small_body_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_span_is_sent_when_its_events_are, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_gives_back_what_is_out, setup, teardown),
         cmocka_unit_test(mistakes_in_the_configuration_are_reported),

@@ -271,7 +271,7 @@ static void a_large_batch_arrives_whole(void **state)
         weft_buf_reset(&f->arrived);
         memset(f->lane.batch.item_state, WEFT_ITEM_WAITING, f->lane.batch.n_items);
         f->lane.batch.signal = WEFT_METRICS; /* nobody reads the names of so many */
-        f->o->urls[WEFT_METRICS] = f->o->urls[WEFT_TRACES];
+        f->o->targets[0].urls[WEFT_METRICS] = f->o->targets[0].urls[WEFT_TRACES];
         send_batch(f);
         if (f->lane.outcome != WEFT_SENT)
             fail_msg("%s: %s", f->lane.reason, f->lane.detail);
@@ -550,8 +550,8 @@ static void targets_follow_from_the_options(void **state)
                                         .logs_endpoint = cases[i].logs_endpoint, .insecure = cases[i].insecure,
                                         .protocol = cases[i].protocol, .timeout_ms = 10000 };
         assert_int_equal(weft_otlp_target(&o), 0);
-        const char *traces = o.urls[WEFT_TRACES] ? o.urls[WEFT_TRACES] : "none";
-        const char *logs = o.urls[WEFT_LOGS] ? o.urls[WEFT_LOGS] : "none";
+        const char *traces = o.targets[0].urls[WEFT_TRACES] ? o.targets[0].urls[WEFT_TRACES] : "none";
+        const char *logs = o.targets[0].urls[WEFT_LOGS] ? o.targets[0].urls[WEFT_LOGS] : "none";
         if (strcmp(traces, cases[i].traces ? cases[i].traces : "none") != 0 || o.compress != cases[i].compress ||
             (cases[i].logs && strcmp(logs, cases[i].logs) != 0))
             fail_msg("case %zu: %s %s, compress %d", i, traces, logs, o.compress);
@@ -559,8 +559,50 @@ static void targets_follow_from_the_options(void **state)
     }
 }
 
+static void several_endpoints_have_urls_each(void **state)
+{
+    char *two[] = { (char *)"a:1", (char *)"https://b:2/" };
+    struct weft_otlp_exporter o = { .base = { .type = &weft_exporter_otlp }, .endpoints = { 2, two }, .insecure = true };
+    (void)state;
+
+    assert_int_equal(weft_otlp_target(&o), 0);
+    assert_int_equal(o.n_targets, 2);
+    assert_string_equal(o.targets[0].urls[WEFT_LOGS], "http://a:1/opentelemetry.proto.collector.logs.v1.LogsService/Export");
+    assert_string_equal(o.targets[1].urls[WEFT_LOGS], "https://b:2/opentelemetry.proto.collector.logs.v1.LogsService/Export");
+    assert_string_equal(weft_otlp_endpoint(&o.base, 1), "https://b:2/");
+    assert_null(weft_otlp_endpoint(&o.base, 2));
+    weft_arena_release(&o.text);
+}
+
+static void an_endpoint_that_is_probed_gets_a_small_piece_first(void **state)
+{
+    struct fixture *f = *state;
+    static const struct answer later[] = { { 0, "503", NULL, NULL, NULL, NO_BODY } };
+
+    start(f);
+    fake_payload(&f->payload[0], WEFT_TRACES, "shop", 0, 20000);
+    struct weft_slice payload = weft_buf_slice(&f->payload[0]);
+    fake_lane_batch(&f->lane, WEFT_TRACES, &payload, 1);
+    assert_true(payload.len > 150000);
+    f->lane.batch.probe = true;
+    f->answers = later;
+    send_batch(f);
+    assert_int_equal(f->lane.outcome, WEFT_RETRY);
+    assert_int_equal(f->http.n_requests, 1);
+    assert_in_range(f->body.len, 1, 80 * 1024);
+    f->answers = ok_http;
+    send_batch(f);
+    assert_int_equal(f->lane.outcome, WEFT_SENT);
+    assert_int_equal(f->http.n_requests, 3); /* the small one, and the rest in one */
+    assert_int_equal(f->n_accepted, 2);
+    assert_non_null(strstr((const char *)f->arrived.data, "item-0 "));
+    weft_buf_append_byte(&f->arrived, 0);
+    assert_non_null(strstr((const char *)f->arrived.data, "item-19999 "));
+}
+
 static void mistakes_in_the_configuration_are_reported(void **state)
 {
+    char *two[] = { (char *)"http://a:1", (char *)"b:1" };
     struct weft_pair split = { (char *)"X-A", (char *)"b\r\nX-C: d" }, named = { (char *)"a b", (char *)"c" };
     const struct {
         const char *what;
@@ -571,6 +613,14 @@ static void mistakes_in_the_configuration_are_reported(void **state)
         { "no port", { .base = { .type = &weft_exporter_otlp }, .endpoint = (char *)"tempo" }, "not host:port" },
         { "a path", { .base = { .type = &weft_exporter_otlp }, .endpoint = (char *)"tempo:4317/x" }, "not host:port" },
         { "no endpoint at all", { .base = { .type = &weft_exporter_otlphttp } }, "endpoint is missing" },
+        { "none", { .base = { .type = &weft_exporter_otlp } }, "endpoint is missing" },
+        { "several", { .base = { .type = &weft_exporter_otlp }, .endpoints = { 2, two } }, NULL },
+        { "one of several is wrong", { .base = { .type = &weft_exporter_otlphttp }, .endpoints = { 2, two } }, "'b:1' is not a URL" },
+        { "one and several", { .base = { .type = &weft_exporter_otlp }, .endpoints = { 2, two }, .endpoint = (char *)"a:1" },
+          "both set" },
+        { "several, and one of a signal",
+          { .base = { .type = &weft_exporter_otlphttp }, .endpoints = { 1, two }, .logs_endpoint = (char *)"http://a/logs" },
+          "not with endpoints" },
         { "one signal's is enough",
           { .base = { .type = &weft_exporter_otlphttp }, .traces_endpoint = (char *)"http://a/v1/traces" }, NULL },
         { "no scheme", { .base = { .type = &weft_exporter_otlphttp }, .endpoint = (char *)"a:4318" }, "not a URL" },
@@ -622,6 +672,8 @@ int main(int argc, char **argv)
         WITH(http, pieces_that_were_sent_are_left_out_of_a_retry),
         WITH(http, stopping_gives_back_what_is_out),
         WITH(http, json_is_sent_when_asked_for),
+        WITH(http, an_endpoint_that_is_probed_gets_a_small_piece_first),
+        cmocka_unit_test(several_endpoints_have_urls_each),
         cmocka_unit_test(targets_follow_from_the_options),
         cmocka_unit_test(mistakes_in_the_configuration_are_reported),
     };
