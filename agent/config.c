@@ -3,6 +3,7 @@
 #include "agent/config.h"
 
 #include "agent/config_pipeline.h"
+#include "agent/keep.h"
 #include "core/err.h"
 
 #include <ctype.h>
@@ -240,6 +241,7 @@ static void load_tree(struct weft_config *c)
     (void)weft_service_load(service, &c->arena, &c->problems, &c->warnings, &c->service);
     check_extensions(c);
     weft_config_load_pipelines(c);
+    weft_keep_check(c);
     warn_unused(c);
 }
 

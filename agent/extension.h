@@ -31,6 +31,11 @@ struct weft_extension_type {
     void (*stop)(struct weft_extension *self);   /* idempotent; the loop runs on until handles are closed */
 };
 
+extern const struct weft_extension_type weft_extension_file_storage;
 extern const struct weft_extension_type weft_extension_health_check;
+
+/* The directory of a file_storage extension whose options are filled, started or not; as long as its strings. NULL: it is
+ * missing and may not be made. */
+const char *weft_file_storage_directory(const struct weft_extension *self);
 
 #endif

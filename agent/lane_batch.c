@@ -37,6 +37,27 @@ static void put_back(struct weft_lane_reader *reader, const struct weft_record *
     reader->has_ahead = true;
 }
 
+static struct weft_lane_batch *last_batch(const struct weft_lane_reader *reader)
+{
+    struct weft_lane_batch *b = reader->first;
+
+    while (b && b->next)
+        b = b->next;
+    return b;
+}
+
+/* A record without items only says how far a source was read. It is settled with the records before it: those in the batch that
+ * is being filled, else those of the batch before, else now. */
+static void step_over(struct weft_lane_batch *filling, struct weft_lane_reader *reader, uint64_t sequence)
+{
+    struct weft_lane_batch *b = filling->base.n_records > 0 ? filling : last_batch(reader);
+
+    if (b)
+        b->last_sequence = sequence;
+    else
+        weft_cursor_settle(reader->cursor, sequence);
+}
+
 /* Fills an empty batch. False: there was nothing. */
 static bool fill(struct weft_lane *lane, struct weft_lane_batch *b, struct weft_lane_reader *reader)
 {
@@ -44,6 +65,10 @@ static bool fill(struct weft_lane *lane, struct weft_lane_batch *b, struct weft_
     struct weft_record r;
 
     while (take_record(reader, &r)) {
+        if (r.n_items == 0) {
+            step_over(b, reader, r.sequence);
+            continue;
+        }
         if (!fits(lane, batch, &r)) {
             put_back(reader, &r);
             break;

@@ -37,9 +37,11 @@ struct branch {
     struct weft_pipeline *pipeline;
     struct weft_record record;
     struct weft_reservation reservation;
-    bool kept;          /* something is left to append */
+    bool kept;          /* something is left to append, if only the place in its source */
     uint64_t *taken;    /* items that each processor took out */
     uint64_t unseen;    /* bytes since the journal was asked how full it is */
+    uint64_t last_sequence;              /* that this sink gave it */
+    uint64_t marks[WEFT_SINK_MARKS];
 };
 
 /* Written by one loop only; a cache line of its own. */
@@ -218,6 +220,31 @@ static int process(struct branch *b, const struct weft_record *record, struct we
     return 0;
 }
 
+/* Processors left nothing, but who reads the source again must know how far this journal is. */
+static void keep_place_at_least(struct branch *b)
+{
+    if (b->kept || b->record.source.id == 0 || weft_journal_mode(b->pipeline->journal) != WEFT_JOURNAL_DISK)
+        return;
+    b->record.n_items = 0;
+    b->record.payload = weft_slice_of(NULL, 0);
+    b->kept = true;
+}
+
+/* True when the journal has the record already: it was appended here before a crash, and not in the others. */
+static bool has_it(const struct branch *b, const struct weft_record *record)
+{
+    uint64_t position;
+
+    return record->again && weft_journal_source(b->pipeline->journal, record->source.id, &position) &&
+           position >= record->source.position;
+}
+
+static void leave_out(struct branch *b)
+{
+    memset(b->taken, 0, b->pipeline->n_processors * sizeof *b->taken);
+    b->kept = false;
+}
+
 static int reserve(struct branch *b)
 {
     return b->kept ? weft_journal_reserve(b->pipeline->journal, b->record.payload.len, b->record.n_items,
@@ -251,7 +278,9 @@ static int reserve_all(struct sink *s)
 static void publish(struct branch *b)
 {
     if (b->kept) {
-        memcpy(b->reservation.payload, b->record.payload.data, b->record.payload.len);
+        if (b->record.payload.len)
+            memcpy(b->reservation.payload, b->record.payload.data, b->record.payload.len);
+        b->last_sequence = b->reservation.sequence;
         weft_journal_publish(b->pipeline->journal, &b->reservation, &b->record);
     }
     count_taken(b);
@@ -311,9 +340,15 @@ static int commit(struct weft_sink *base, struct weft_record *record)
         return err;
     weft_arena_reset(s->scratch);
     for (size_t i = 0; i < in->n_branches; i++) {
-        err = process(&s->branches[i], record, s->scratch);
+        struct branch *b = &s->branches[i];
+        if (has_it(b, record)) {
+            leave_out(b);
+            continue;
+        }
+        err = process(b, record, s->scratch);
         if (err)
             return refused(s, record, err);
+        keep_place_at_least(b);
     }
     err = reserve_all(s);
     if (err)
@@ -325,6 +360,54 @@ static int commit(struct weft_sink *base, struct weft_record *record)
     add(&s->accepted_records, 1);
     add(&s->accepted_bytes, record->payload.len);
     return 0;
+}
+
+/* ---- sources that are read again ---- */
+
+static bool position(struct weft_sink *base, size_t journal, uint64_t source, uint64_t *ret_position)
+{
+    const struct sink *s = (const struct sink *)base;
+
+    return weft_journal_source(s->branches[journal].pipeline->journal, source, ret_position);
+}
+
+static void forget_source(struct weft_sink *base, uint64_t source)
+{
+    struct sink *s = (struct sink *)base;
+
+    for (size_t i = 0; i < s->intake->n_branches; i++)
+        weft_journal_forget_source(s->branches[i].pipeline->journal, source);
+}
+
+static void mark(struct weft_sink *base, unsigned place)
+{
+    struct sink *s = (struct sink *)base;
+
+    for (size_t i = 0; i < s->intake->n_branches; i++)
+        s->branches[i].marks[place] = s->branches[i].last_sequence;
+}
+
+/* On disk, a record is safe there; when the disk failed and the journal is in memory for a while, it is not. */
+static bool is_safe(struct weft_journal *j, uint64_t sequence)
+{
+    struct weft_journal_stats stats;
+
+    if (weft_journal_settled(j) >= sequence)
+        return true;
+    if (weft_journal_mode(j) != WEFT_JOURNAL_DISK || weft_journal_durable(j) < sequence)
+        return false;
+    weft_journal_stats(j, &stats);
+    return stats.disk_state != WEFT_DISK_MEMORY;
+}
+
+static bool passed(struct weft_sink *base, unsigned place)
+{
+    struct sink *s = (struct sink *)base;
+
+    for (size_t i = 0; i < s->intake->n_branches; i++)
+        if (!is_safe(s->branches[i].pipeline->journal, s->branches[i].marks[place]))
+            return false;
+    return true;
 }
 
 /* ---- intakes ---- */
@@ -347,11 +430,13 @@ static struct sink *sink_new(struct weft_intake *in, struct weft_pipeline *const
     if (!s)
         return NULL;
     memset(s, 0, size);
-    s->base = (struct weft_sink){ .commit = commit, .refuse = refuse };
+    s->base = (struct weft_sink){ .commit = commit, .refuse = refuse, .n_journals = in->n_branches, .on_disk = true,
+                                  .position = position, .forget_source = forget_source, .mark = mark, .passed = passed };
     s->intake = in;
     s->branches = calloc(in->n_branches, sizeof *s->branches);
     for (size_t i = 0; s->branches && i < in->n_branches; i++) {
         s->branches[i].pipeline = pipelines[i];
+        s->base.on_disk = s->base.on_disk && weft_journal_mode(pipelines[i]->journal) == WEFT_JOURNAL_DISK;
         s->branches[i].taken = calloc(pipelines[i]->n_processors + 1, sizeof(uint64_t));
         if (!s->branches[i].taken) {
             sink_free(s);

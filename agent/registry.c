@@ -41,6 +41,7 @@ static const struct weft_exporter_type *const exporters[] = {
 };
 
 static const struct weft_extension_type *const extensions[] = {
+    &weft_extension_file_storage,
     &weft_extension_health_check,
     NULL,
 };

@@ -6,6 +6,7 @@
  */
 #include "agent/runtime_state.h"
 
+#include "agent/keep.h"
 #include "core/err.h"
 
 #include <stdio.h>
@@ -192,6 +193,7 @@ static int build_instance(struct weft_runtime *rt, struct weft_rt_receiver *r, s
     instance->loop_index = (unsigned)i;
     instance->n_loops = (unsigned)r->n_instances;
     instance->memory_limit = weft_runtime_receiver_budget(rt);
+    instance->keep_path = r->component->type.receiver->finish ? weft_keep_path(rt->config, r->component, &rt->arena) : NULL;
     for (int s = 0; s < WEFT_SIGNALS; s++)
         if (r->intakes[s])
             instance->sinks[s] = weft_intake_sink(r->intakes[s], i, weft_loop_scratch(loop));
@@ -281,12 +283,20 @@ int weft_runtime_build(struct weft_runtime *rt)
     return err;
 }
 
+/* The lanes have ended, the journals are still open: a receiver may keep what has become safe. */
+static void free_instance(struct weft_receiver *instance)
+{
+    if (instance && instance->type->finish)
+        instance->type->finish(instance);
+    free(instance);
+}
+
 static void free_receivers(struct weft_runtime *rt)
 {
     for (size_t i = 0; rt->receivers && i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++) {
         struct weft_rt_receiver *r = &rt->receivers[i];
         for (size_t k = 0; r->instances && k < r->n_instances; k++)
-            free(r->instances[k]);
+            free_instance(r->instances[k]);
         free(r->instances);
         for (int s = 0; s < WEFT_SIGNALS; s++)
             weft_intake_close(r->intakes[s]);

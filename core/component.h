@@ -67,7 +67,26 @@ struct weft_sink {
     /* Counts what never got as far as commit. `items` may be 0 when it is not known how many. */
     void (*refuse)(struct weft_sink *sink, enum weft_refusal reason, uint64_t items);
     uint32_t retry_after_s; /* set by a commit that ends with WEFT_ERR_SHED */
+
+    /* What follows is for inputs that can be read again from a position (files). Positions of one source only grow, and
+     * record->source says where it stands when the record is taken; record->again says that some journals may have the
+     * record already: each that stands at its position or further leaves it out. */
+
+    /* How many journals stand behind this sink, and whether they outlive the process. */
+    size_t n_journals;
+    bool on_disk;
+    /* How far journal number `journal` has come with a source. False: it does not know the source. */
+    bool (*position)(struct weft_sink *sink, size_t journal, uint64_t source, uint64_t *ret_position);
+    /* The source is gone for good: no journal needs to remember it. */
+    void (*forget_source)(struct weft_sink *sink, uint64_t source);
+    /* Notes, in one of WEFT_SINK_MARKS places, what has been committed through this sink until now. */
+    void (*mark)(struct weft_sink *sink, unsigned place);
+    /* True when all of that is safe: every journal has it on disk, or has had it settled by each of its exporters. Positions
+     * from before the mark may then be kept outside the journals. Also after the lanes have ended. */
+    bool (*passed)(struct weft_sink *sink, unsigned place);
 };
+
+enum { WEFT_SINK_MARKS = 2 };
 
 struct weft_receiver_type;
 
@@ -79,6 +98,8 @@ struct weft_receiver {
     unsigned loop_index, n_loops;          /* which of the instances this is */
     uint64_t memory_limit;                 /* bytes this instance may hold in buffers of its own */
     struct weft_account *account;          /* of the receiver, all instances: every buffer that grows takes from it; NULL in tests */
+    const char *keep_path;                 /* a file for what must outlive the process; the receiver makes it, and its directory
+                                              when missing, and may make others beside it that begin with its name; NULL: none */
     struct weft_sink *sinks[WEFT_SIGNALS]; /* NULL: no pipeline wants that signal from us */
 };
 
@@ -100,6 +121,9 @@ struct weft_receiver_type {
     unsigned (*in_hand)(struct weft_receiver *self);
     /* Closes every handle; the loop runs on until they are closed. Idempotent; accepts a half-started self. */
     void (*stop)(struct weft_receiver *self);
+    /* After stop, when the lanes have delivered what they could and the journals are still open: keeps what must outlive
+     * the process and frees the rest. On the main thread. Idempotent; accepts one that was never started. NULL: nothing to do. */
+    void (*finish)(struct weft_receiver *self);
 };
 
 /* ---- processors: plain functions; a pipeline is a loop over them ---- */

@@ -142,6 +142,11 @@ uint64_t weft_journal_id(const struct weft_journal *j)
     return j->id;
 }
 
+enum weft_journal_mode weft_journal_mode(const struct weft_journal *j)
+{
+    return j->backing == &weft_backing_memory ? WEFT_JOURNAL_MEMORY : WEFT_JOURNAL_DISK;
+}
+
 size_t weft_journal_max_payload(const struct weft_journal *j)
 {
     return j->max_payload;

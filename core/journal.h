@@ -46,6 +46,7 @@ struct weft_record {
     uint32_t n_items;            /* spans, log records or data points */
     uint32_t first_item;         /* number of the first item; not 0 only in what is left of a record that is sent again */
     struct weft_source source;
+    bool again;                  /* not kept: a journal that has this source's position may have the record already */
     struct weft_slice payload;   /* the OTLP bytes */
 };
 
@@ -130,6 +131,9 @@ int weft_journal_remove(const char *directory);
 /* A random number drawn at the first open, kept with the directory; with sequence and item index it names an item for ever.
  * Never 0. */
 uint64_t weft_journal_id(const struct weft_journal *j);
+
+/* What it was opened as. */
+enum weft_journal_mode weft_journal_mode(const struct weft_journal *j);
 
 /* The largest payload that append can ever take: half of max_size, less a page at most. Two records of any size
  * must fit at once, or a settled one could lock out the next. */

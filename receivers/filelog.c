@@ -8,20 +8,28 @@
  *   (3) inotify makes it quick, polling makes it certain: every poll_interval each file is asked for its size and, when the
  *       globs are cheap, the directories for new files.
  *
+ *   (4) Positions: while lines are in a journal, it says how far a file is in it (record->source). Beside that, places that are
+ *       safe (weft_sink.passed) are saved every few seconds in a file of our own, when there is a directory for it; who a file
+ *       is stands there before its first line is committed.
+ *
  *   quiet --(poll or event: a file is dirty)--> reading --(nothing dirty)--> quiet
  *   reading --(journal full)--> paused --(PAUSE_MS)--> reading
  */
 #include "receivers/filelog.h"
 
+#include "receivers/filelog_positions.h"
+#include "receivers/filelog_saver.h"
 #include "receivers/filelog_set.h"
 
 #include "core/clock.h"
 #include "core/err.h"
+#include "core/hash.h"
 
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum {
     PAUSE_MS = 100,
@@ -30,7 +38,12 @@ enum {
     WATCHES_MAX = 256,
     PATH_LEN = 4096,
     LOG_INTERVAL_MS = 60000,
+    CHECKPOINT_MS = 1000,    /* between two saves of positions */
+    SAVE_AGAIN_MS = 5000,    /* after one that failed */
 };
+
+/* Places of weft_sink.mark. */
+enum { MARK_CHECKPOINT, MARK_END };
 
 struct filelog;
 
@@ -47,9 +60,9 @@ struct filelog {
     struct weft_strings include, exclude;
     int start_at, format;
     uint64_t poll_interval, force_flush_period;
-    uint64_t max_log_size;
+    uint64_t max_log_size, fingerprint_size;
     int64_t max_concurrent_files;
-    char *encoding;
+    char *encoding, *storage;
     bool include_file_name, include_file_path;
     struct weft_pairs resource, attributes;
 
@@ -62,7 +75,12 @@ struct filelog {
     uint64_t next_scan_ms;
     bool scan_soon;
     uint64_t told_split, told_malformed;
-    struct weft_log_gate gate, cut_gate;
+    struct weft_log_gate gate, cut_gate, save_gate;
+    struct weft_filelog_saver *saver; /* NULL: positions are kept nowhere */
+    struct weft_buf saved_bytes;
+    uint64_t last_ticket, tries_at_ms; /* of the last save; when one that failed is tried again, 0: it did not fail */
+    bool checkpointing;              /* places have been noted and wait for the mark to pass */
+    uint64_t checkpoint_ms, noted_commits;
     bool started, quiet;             /* handles are open; no new work */
     uv_timer_t poll_timer, kick_timer;
     uv_idle_t idle;
@@ -97,8 +115,12 @@ static const struct weft_option options[] = {
               .help = "put the file's path on each record as log.file.path"),
     WEFT_MAP("resource", struct filelog, resource, .help = "resource attributes; service.name here overrules what lines say"),
     WEFT_MAP("attributes", struct filelog, attributes, .help = "attributes put on each record"),
-    WEFT_IGNORED("fingerprint_size", .help = "files are told apart by device and inode"),
-    WEFT_IGNORED("storage", .help = "positions are kept in the journal, with the data"),
+    WEFT_BYTES("fingerprint_size", struct filelog, fingerprint_size, .fallback = "1000", .min = WEFT_FILELOG_PRINT_MIN,
+               .max = WEFT_FILELOG_PRINT_MAX,
+               .help = "bytes at a file's beginning by which it is known again when its device and inode do not say who it is"),
+    WEFT_STRING("storage", struct filelog, storage,
+                .help = "id of a file_storage extension that keeps positions; without it service.journal.directory does, "
+                        "when it is given or the journal is on disk"),
     WEFT_IGNORED("retry_on_failure", .help = "a refused record is always offered again"),
     { .key = NULL },
 };
@@ -147,6 +169,30 @@ static void tell_truncated(struct filelog *f, const char *path, uint64_t now_ms)
     if (weft_log_gate_open(&f->cut_gate, now_ms, &dropped))
         weft_log(f->base.log, WEFT_LOG_INFO, f->base.id, "%s was truncated: reading it from its beginning%s", path,
                  dropped ? " (and others)" : "");
+}
+
+static void tell_table(struct filelog *f, int err)
+{
+    if (err == 0)
+        weft_log(f->base.log, WEFT_LOG_INFO, f->base.id, "positions of %zu files are known", f->set.known.n);
+    else if (err == WEFT_ERR_MALFORMED || err == WEFT_ERR_UNSUPPORTED)
+        weft_log(f->base.log, WEFT_LOG_WARN, f->base.id,
+                 "the file with positions %s and is put aside; files are matched anew: by what the journal knows, else from start_at",
+                 err == WEFT_ERR_MALFORMED ? "is damaged" : "was written by another version");
+    else if (err != UV_ENOENT)
+        weft_log(f->base.log, WEFT_LOG_WARN, f->base.id,
+                 "cannot read the positions %s: %s; files are matched anew: by what the journal knows, else from start_at",
+                 f->base.keep_path, weft_err_text(err));
+}
+
+static void tell_unsaved(struct filelog *f, int err)
+{
+    unsigned dropped;
+
+    if (weft_log_gate_open(&f->save_gate, weft_clock_mono_ms(), &dropped))
+        weft_log(f->base.log, WEFT_LOG_WARN, f->base.id,
+                 "cannot keep positions as %s: %s; trying again. Lines may be read twice after a crash", f->base.keep_path,
+                 weft_err_text(err));
 }
 
 static void tell_counts(struct filelog *f, uint64_t now_ms)
@@ -277,7 +323,7 @@ static struct weft_filelog_file *next_dirty(struct filelog *f)
 
     for (size_t i = 0; i < f->set.n_files && file; i++) {
         struct weft_filelog_file *after = file->next ? file->next : f->set.files;
-        if (file->dirty) {
+        if (file->dirty && file->hold == WEFT_FILELOG_FREE) {
             f->turn = after;
             return file;
         }
@@ -286,13 +332,127 @@ static struct weft_filelog_file *next_dirty(struct filelog *f)
     return NULL;
 }
 
-static void scan(struct filelog *f, bool at_start)
+/* ---- positions ---- */
+
+static int encode(struct filelog *f)
+{
+    weft_buf_reset(&f->saved_bytes);
+    return weft_filelog_positions_encode(&f->set.known, !f->base.sinks[WEFT_LOGS]->on_disk, &f->saved_bytes);
+}
+
+/* Hands the table to the saver, and tells files that wait for that which ticket is theirs. */
+static void save(struct filelog *f, uint64_t now_ms)
+{
+    if (!f->saver) {
+        f->set.unsaved = false;
+        return;
+    }
+    int err = encode(f);
+    f->set.unsaved = err != 0;
+    f->tries_at_ms = err ? now_ms + SAVE_AGAIN_MS : 0;
+    if (err)
+        tell_unsaved(f, err);
+    else
+        f->last_ticket = weft_filelog_saver_put(f->saver, &f->saved_bytes);
+    for (struct weft_filelog_file *file = f->set.files; file; file = file->next) {
+        if (file->hold != WEFT_FILELOG_UNSAVED)
+            continue;
+        if (err)
+            file->hold = WEFT_FILELOG_FREE; /* it is read all the same, only not exactly once */
+        else if (file->ticket == 0)
+            file->ticket = f->last_ticket;
+    }
+}
+
+/* Whether it went well or not: files do not wait for a disk that takes nothing. */
+static void on_saved(void *data, uint64_t ticket, int err)
+{
+    struct filelog *f = data;
+
+    if (err) {
+        tell_unsaved(f, err);
+        f->tries_at_ms = weft_clock_mono_ms() + SAVE_AGAIN_MS;
+    }
+    for (struct weft_filelog_file *file = f->set.files; file; file = file->next)
+        if (file->hold == WEFT_FILELOG_UNSAVED && file->ticket && file->ticket <= ticket)
+            file->hold = WEFT_FILELOG_FREE;
+    start_reading(f);
+}
+
+/* One checkpoint after the other: note where the files are, wait until all of that is safe, save it. */
+static void checkpoint(struct filelog *f, uint64_t now_ms)
+{
+    struct weft_sink *sink = f->base.sinks[WEFT_LOGS];
+
+    if (!f->saver || now_ms - f->checkpoint_ms < CHECKPOINT_MS)
+        return;
+    if (f->checkpointing && sink->passed(sink, MARK_CHECKPOINT)) {
+        weft_filelog_set_keep_noted(&f->set);
+        f->checkpointing = false;
+        f->set.unsaved = true;
+    }
+    if (!f->checkpointing && f->reader.commits != f->noted_commits) {
+        weft_filelog_set_note(&f->set);
+        sink->mark(sink, MARK_CHECKPOINT);
+        f->noted_commits = f->reader.commits;
+        f->checkpointing = true;
+    }
+    f->checkpoint_ms = now_ms;
+}
+
+static void save_when_due(struct filelog *f, uint64_t now_ms)
+{
+    if (f->set.unsaved || (f->tries_at_ms && now_ms >= f->tries_at_ms))
+        save(f, now_ms);
+}
+
+/* Opens what has been kept. Without it the receiver works, and forgets. */
+static void load(struct filelog *f)
+{
+    const char *name;
+    int dir_fd;
+
+    if (!f->base.keep_path)
+        return;
+    int err = weft_filelog_positions_open(f->base.keep_path, &dir_fd, &name);
+    if (err) {
+        tell_unsaved(f, err);
+        return;
+    }
+    err = weft_filelog_positions_load(dir_fd, name, &f->set.known, &f->set.settled);
+    f->set.loaded = err == 0;
+    tell_table(f, err);
+    if (err == WEFT_ERR_MALFORMED || err == WEFT_ERR_UNSUPPORTED)
+        weft_filelog_positions_put_aside(dir_fd, name);
+    struct weft_filelog_saver_options saver = { f->base.loop, dir_fd, name, on_saved, f };
+    err = weft_filelog_saver_open(&f->saver, &saver);
+    if (err) {
+        (void)close(dir_fd);
+        tell_unsaved(f, err);
+    }
+    f->set.saves = f->saver != NULL;
+}
+
+static void on_forget(void *data, const struct weft_filelog_entry *e)
+{
+    struct filelog *f = data;
+    struct weft_sink *sink = f->base.sinks[WEFT_LOGS];
+
+    sink->forget_source(sink, e->id);
+}
+
+/* ---- looking ---- */
+
+static void scan(struct filelog *f, bool first)
 {
     const uint64_t began = weft_clock_mono_ms();
 
     f->turn = NULL; /* a sweep may close the file whose turn it is */
+    f->set.wall_s = weft_clock_wall_ns() / 1000000000u;
     weft_filelog_set_sweep(&f->set, began);
-    weft_filelog_set_scan(&f->set, at_start && f->start_at == START_END, began);
+    /* With a table, a file that is not in it has come since it was written. */
+    weft_filelog_set_scan(&f->set, first, first && f->start_at == START_END && !f->set.loaded, began);
+    save_when_due(f, began);
     watch_all(f);
     const uint64_t now = weft_clock_mono_ms();
     f->next_scan_ms = now + (now - began) * SCAN_SHARE;
@@ -333,10 +493,13 @@ static void on_poll(uv_timer_t *timer)
     if (now >= f->next_scan_ms)
         scan(f, false);
     for (struct weft_filelog_file *file = f->set.files; file; file = file->next) {
-        if (weft_filelog_file_poll(file, now, f->force_flush_period))
+        if (weft_filelog_set_poll(&f->set, file, now, f->force_flush_period))
             tell_truncated(f, file->path, now);
-        dirty = dirty || file->dirty;
+        dirty = dirty || (file->dirty && file->hold == WEFT_FILELOG_FREE);
     }
+    weft_filelog_set_judge(&f->set, now);
+    checkpoint(f, now);
+    save_when_due(f, now);
     tell_counts(f, now);
     if (dirty)
         kick(f, 0);
@@ -379,9 +542,15 @@ static int prepare(struct filelog *f)
         .include_name = f->include_file_name, .include_path = f->include_file_path,
         .attributes = weft_buf_slice(&f->attribute_bytes),
         .max_files = (size_t)f->max_concurrent_files,
+        .sink = f->base.sinks[WEFT_LOGS],
+        .salt = weft_hash64(weft_slice_str(f->base.id), 0),
         .on_problem = on_problem, .data = f,
     };
-    f->gate = f->cut_gate = (struct weft_log_gate){ .interval_ms = LOG_INTERVAL_MS, .burst = 5 };
+    weft_filelog_set_init(&f->set, (size_t)f->fingerprint_size);
+    f->set.known.on_forget = on_forget;
+    f->set.known.data = f;
+    weft_buf_init(&f->saved_bytes, WEFT_FILELOG_POSITIONS_MAX);
+    f->gate = f->cut_gate = f->save_gate = (struct weft_log_gate){ .interval_ms = LOG_INTERVAL_MS, .burst = 5 };
     return 0;
 }
 
@@ -399,6 +568,7 @@ static int start(struct weft_receiver *self)
     (void)uv_idle_init(self->loop, &f->idle);
     f->poll_timer.data = f->kick_timer.data = f->idle.data = f;
     f->started = true;
+    load(f);
     scan(f, true);
     (void)uv_timer_start(&f->poll_timer, on_poll, 0, f->poll_interval);
     weft_log(self->log, WEFT_LOG_INFO, self->id, "following %zu files", f->set.n_files);
@@ -428,15 +598,49 @@ static void stop(struct weft_receiver *self)
         uv_close((uv_handle_t *)&w->handle, on_watch_closed);
     }
     if (f->started) {
+        self->sinks[WEFT_LOGS]->mark(self->sinks[WEFT_LOGS], MARK_END);
         uv_close((uv_handle_t *)&f->idle, NULL);
         uv_close((uv_handle_t *)&f->poll_timer, NULL);
         uv_close((uv_handle_t *)&f->kick_timer, NULL);
         f->started = false;
     }
+    if (f->saver)
+        weft_filelog_saver_stop(f->saver);
     weft_filelog_set_close(&f->set);
     weft_filelog_reader_release(&f->reader);
     weft_buf_release(&f->resource_bytes);
     weft_buf_release(&f->attribute_bytes);
+}
+
+/* What has become safe since the last checkpoint: all of it, when the lanes have delivered everything. */
+static void keep_what_is_safe(struct filelog *f)
+{
+    struct weft_sink *sink = f->base.sinks[WEFT_LOGS];
+    const bool all = sink->passed(sink, MARK_END);
+
+    if (!all && f->checkpointing && sink->passed(sink, MARK_CHECKPOINT))
+        weft_filelog_set_keep_noted(&f->set);
+    if (all) {
+        weft_filelog_set_note(&f->set);
+        weft_filelog_set_keep_noted(&f->set);
+    }
+    int err = encode(f);
+    if (!err)
+        err = weft_filelog_saver_write(f->saver, weft_buf_slice(&f->saved_bytes));
+    if (err)
+        tell_unsaved(f, err);
+}
+
+static void finish(struct weft_receiver *self)
+{
+    struct filelog *f = (struct filelog *)self;
+
+    if (f->saver)
+        keep_what_is_safe(f);
+    weft_filelog_saver_free(f->saver);
+    f->saver = NULL;
+    weft_buf_release(&f->saved_bytes);
+    weft_filelog_set_release(&f->set);
 }
 
 const struct weft_receiver_type weft_receiver_filelog = {
@@ -450,4 +654,5 @@ const struct weft_receiver_type weft_receiver_filelog = {
     .start = start,
     .quiesce = quiesce,
     .stop = stop,
+    .finish = finish,
 };

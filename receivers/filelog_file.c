@@ -2,8 +2,9 @@
 /* filelog_file.c: see filelog_file.h. */
 #include "receivers/filelog_file.h"
 
+#include "receivers/filelog_positions.h"
+
 #include "core/err.h"
-#include "core/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,15 @@
 #include <unistd.h>
 
 enum { CHUNK = 256 << 10, PAYLOAD_TARGET = 512 << 10, ATTRIBUTES_MAX = 16 << 10 };
+
+static uint64_t born_ns(int fd)
+{
+    struct statx sx;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &sx) < 0 || !(sx.stx_mask & STATX_BTIME))
+        return 0;
+    return (uint64_t)sx.stx_btime.tv_sec * 1000000000u + sx.stx_btime.tv_nsec;
+}
 
 int weft_filelog_file_open(const char *path, struct weft_filelog_file **ret_file)
 {
@@ -30,8 +40,7 @@ int weft_filelog_file_open(const char *path, struct weft_filelog_file **ret_file
     }
     f->device = st.st_dev;
     f->inode = st.st_ino;
-    const uint64_t names[] = { f->device, f->inode };
-    f->id = weft_hash64(weft_slice_of(names, sizeof names), 0) | 1; /* 0 means no source */
+    f->born_ns = born_ns(f->fd);
     f->dirty = true;
     *ret_file = f;
     return 0;
@@ -56,24 +65,97 @@ static bool waited(const struct weft_filelog_file *f, uint64_t now_ms, uint64_t 
     return now_ms - f->grown_ms >= flush_ms;
 }
 
-bool weft_filelog_file_poll(struct weft_filelog_file *f, uint64_t now_ms, uint64_t flush_ms)
+/* Whether the content is still the one that is known, once a change. */
+static bool is_another(struct weft_filelog_file *f, struct weft_filelog_scratch *scratch, const struct stat *st)
+{
+    const int64_t mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+
+    if ((uint64_t)st->st_size < f->position)
+        return true;
+    if (!scratch || !f->entry || ((uint64_t)st->st_size == f->looked_size && mtime_ns == f->looked_mtime_ns))
+        return false;
+    f->looked_size = (uint64_t)st->st_size;
+    f->looked_mtime_ns = mtime_ns;
+    return !weft_filelog_print_grow(scratch, f->entry, f->fd, (uint64_t)st->st_size);
+}
+
+bool weft_filelog_file_poll(struct weft_filelog_file *f, struct weft_filelog_scratch *scratch, uint64_t now_ms, uint64_t flush_ms)
 {
     struct stat st;
 
     if (fstat(f->fd, &st) < 0)
         return false;
-    if (st.st_nlink == 0)
-        f->gone = true;
-    const uint64_t size = (uint64_t)st.st_size;
-    if (size < f->position) {
-        f->position = f->pending = 0;
-        f->dirty = true;
-        f->grown_ms = now_ms;
+    f->deleted = st.st_nlink == 0;
+    f->gone = f->gone || f->deleted;
+    if (is_another(f, scratch, &st))
         return true;
-    }
-    if (size != f->position + f->pending || (f->pending > 0 && waited(f, now_ms, flush_ms)))
+    if ((uint64_t)st.st_size != f->position + f->pending || (f->pending > 0 && waited(f, now_ms, flush_ms)))
         f->dirty = true;
     return false;
+}
+
+void weft_filelog_file_restart(struct weft_filelog_file *f, uint64_t id, uint64_t now_ms)
+{
+    f->id = id;
+    f->position = f->pending = f->base = f->again_until = 0;
+    f->tail_len = 0;
+    f->looked_size = 0;
+    f->looked_mtime_ns = 0;
+    f->dirty = true;
+    f->grown_ms = now_ms;
+}
+
+/* ---- where to go on ---- */
+
+/* Where journal number `i` stands. */
+static uint64_t stands_at(const struct weft_filelog_file *f, struct weft_sink *sink, size_t i)
+{
+    uint64_t position;
+
+    if (!sink->position(sink, i, f->id, &position))
+        return f->base;
+    return f->base_is_newer && position < f->base ? f->base : position;
+}
+
+uint64_t weft_filelog_file_resume(struct weft_filelog_file *f, struct weft_sink *sink, const struct weft_filelog_place *base,
+                                  bool base_is_newer)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+
+    f->base = base->offset;
+    f->base_is_newer = base_is_newer;
+    for (size_t i = 0; sink && i < sink->n_journals; i++) {
+        const uint64_t at = stands_at(f, sink, i);
+        least = at < least ? at : least;
+        most = at > most ? at : most;
+    }
+    if (least == UINT64_MAX)
+        least = most = base->offset;
+    f->position = least;
+    f->again_until = most > least ? most : 0;
+    f->tail = base->tail;
+    f->tail_len = least == base->offset ? base->tail_len : 0;
+    return most;
+}
+
+/* Where the next record has to end at the latest: the next place at which a journal stands. */
+static uint64_t next_stop(const struct weft_filelog_file *f, struct weft_sink *sink)
+{
+    uint64_t stop = f->again_until;
+
+    if (f->position >= f->again_until)
+        return UINT64_MAX;
+    for (size_t i = 0; i < sink->n_journals; i++) {
+        const uint64_t at = stands_at(f, sink, i);
+        if (at > f->position && at < stop)
+            stop = at;
+    }
+    return stop;
+}
+
+struct weft_filelog_place weft_filelog_file_place(const struct weft_filelog_file *f)
+{
+    return (struct weft_filelog_place){ f->position, f->tail, f->tail_len };
 }
 
 int weft_filelog_reader_init(struct weft_filelog_reader *r, size_t max_log_size, uint64_t flush_ms,
@@ -172,6 +254,7 @@ static int commit(const struct weft_filelog_file *f, struct weft_filelog_reader 
         .signal = WEFT_LOGS,
         .n_items = r->batch.n_items,
         .source = { f->id, position },
+        .again = f->position < f->again_until,
         .payload = weft_buf_slice(&r->batch.payload),
     };
 
@@ -211,27 +294,39 @@ static int settle_lines(struct weft_filelog_file *f, struct weft_filelog_reader 
     return 0;
 }
 
+/* Moves behind `taken` bytes of the buffer. */
+static void advance(struct weft_filelog_file *f, const struct weft_filelog_reader *r, size_t taken)
+{
+    if (taken == 0)
+        return;
+    f->position += taken;
+    f->tail_len = taken < WEFT_FILELOG_TAIL_MAX ? (uint32_t)taken : WEFT_FILELOG_TAIL_MAX;
+    f->tail = weft_filelog_hash(weft_slice_of(r->buf + taken - f->tail_len, f->tail_len));
+}
+
 int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink,
                            uint64_t now_ms, uint64_t wall_ns)
 {
-    size_t want = CHUNK, taken = 0;
+    const uint64_t left = next_stop(f, sink) - f->position;
+    size_t want = left < CHUNK ? (size_t)left : CHUNK, taken = 0;
     ssize_t n = read_at(f, r->buf, want);
 
     if (n == CHUNK && r->cap > CHUNK && !memchr(r->buf, '\n', CHUNK)) {
-        want = r->cap; /* a long line: all of it must be seen at once */
+        want = left < r->cap ? (size_t)left : r->cap; /* a long line: all of it must be seen at once */
         n = read_at(f, r->buf, want);
     }
     if (n < 0)
         return (int)n;
 
     const bool full = (size_t)n == want;
-    const bool flush = !full && f->pending == (uint64_t)n && waited(f, now_ms, r->flush_ms);
+    const bool flush = (uint64_t)n == left || (!full && f->pending == (uint64_t)n && waited(f, now_ms, r->flush_ms));
     int err = settle_lines(f, r, sink, weft_slice_of(r->buf, (size_t)n), flush, wall_ns, &taken);
     if (err)
         return err;
     if (taken > 0 || f->pending != (uint64_t)n)
         f->grown_ms = now_ms;
-    f->position += taken;
+    advance(f, r, taken);
+    r->commits += taken > 0;
     f->pending = (uint64_t)n - taken;
     f->dirty = taken > 0 && (full || f->pending > 0);
     return 0;

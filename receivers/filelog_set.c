@@ -4,10 +4,12 @@
 
 #include "core/err.h"
 
+#include <dirent.h>
 #include <fnmatch.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <uv.h>
 
 enum { DEPTH_MAX = 8, PATTERN_MAX = 4096 };
 
@@ -53,13 +55,17 @@ static bool excluded(const struct weft_filelog_set *set, const char *path)
 
 /* ---- files ---- */
 
+void weft_filelog_set_init(struct weft_filelog_set *set, size_t print_size)
+{
+    weft_filelog_known_init(&set->known, set->max_files + WEFT_FILELOG_KEPT);
+    set->scratch = (struct weft_filelog_scratch){ .print_size = print_size };
+}
+
 static struct weft_filelog_file *find(const struct weft_filelog_set *set, uint64_t device, uint64_t inode)
 {
-    struct weft_filelog_file *f = set->files;
+    const struct weft_filelog_entry *e = weft_filelog_known_find(&set->known, device, inode);
 
-    while (f && (f->inode != inode || f->device != device))
-        f = f->next;
-    return f;
+    return e ? e->file : NULL;
 }
 
 static int put_attributes(const struct weft_filelog_set *set, struct weft_filelog_file *f)
@@ -76,37 +82,47 @@ static int put_attributes(const struct weft_filelog_set *set, struct weft_filelo
     return f->attributes.err;
 }
 
-static void add(struct weft_filelog_set *set, const char *path, bool from_end, uint64_t now_ms)
+static void append(struct weft_filelog_set *set, struct weft_filelog_file *f)
 {
-    struct weft_filelog_file *f, **last = &set->files;
-    struct stat st;
+    f->next = NULL;
+    *set->last = f;
+    set->last = &f->next;
+    set->n_files++;
+}
+
+/* Opens `path` and follows it, unless its file is followed already. The file, or NULL. */
+static struct weft_filelog_file *add(struct weft_filelog_set *set, const char *path, bool first, bool from_end, uint64_t now_ms)
+{
+    struct weft_filelog_file *f;
 
     if (set->n_files >= set->max_files) {
         set->on_problem(set->data, path, WEFT_ERR_LIMIT);
-        return;
+        return NULL;
     }
     int err = weft_filelog_file_open(path, &f);
+    if (!err && find(set, f->device, f->inode)) {
+        weft_filelog_file_close(f);
+        return NULL;
+    }
     if (!err) {
+        f->grown_ms = now_ms;
         err = put_attributes(set, f);
+        if (!err)
+            err = weft_filelog_meet(set, f, first, from_end, now_ms);
         if (err)
             weft_filelog_file_close(f);
     }
     if (err) {
         set->on_problem(set->data, path, err);
-        return;
+        return NULL;
     }
     f->seen = true;
-    f->grown_ms = now_ms;
-    if (from_end && fstat(f->fd, &st) == 0)
-        f->position = (uint64_t)st.st_size;
-    while (*last)
-        last = &(*last)->next;
-    *last = f;
-    set->n_files++;
+    append(set, f);
+    return f;
 }
 
 /* A known file under another path: what has been read keeps the old name, what follows has the new one. */
-static void rename_to(const struct weft_filelog_set *set, struct weft_filelog_file *f, const char *path)
+static void rename_to(struct weft_filelog_set *set, struct weft_filelog_file *f, const char *path)
 {
     char *copy = strdup(path);
 
@@ -115,9 +131,28 @@ static void rename_to(const struct weft_filelog_set *set, struct weft_filelog_fi
     free(f->path);
     f->path = copy;
     (void)put_attributes(set, f);
+    if (f->entry)
+        (void)weft_filelog_known_rename(f->entry, path);
 }
 
-static void visit(struct weft_filelog_set *set, const char *path, bool from_end, uint64_t now_ms)
+/* ---- a scan ---- */
+
+static void remember(struct weft_filelog_set *set, const char *path, const struct stat *st)
+{
+    if (set->n_found == set->found_room) {
+        size_t room = set->found_room ? 2 * set->found_room : 64;
+        void *found = realloc(set->found, room * sizeof *set->found);
+        if (!found)
+            return; /* the next scan will find it again */
+        set->found = found;
+        set->found_room = room;
+    }
+    char *copy = strdup(path);
+    if (copy)
+        set->found[set->n_found++] = (struct weft_filelog_found){ copy, st->st_dev, st->st_ino };
+}
+
+static void visit(struct weft_filelog_set *set, const char *path)
 {
     struct stat st;
 
@@ -125,7 +160,7 @@ static void visit(struct weft_filelog_set *set, const char *path, bool from_end,
         return;
     struct weft_filelog_file *f = find(set, st.st_dev, st.st_ino);
     if (!f) {
-        add(set, path, from_end, now_ms);
+        remember(set, path, &st);
         return;
     }
     if (!f->seen && strcmp(f->path, path) != 0)
@@ -134,27 +169,168 @@ static void visit(struct weft_filelog_set *set, const char *path, bool from_end,
     f->gone = false;
 }
 
-void weft_filelog_set_scan(struct weft_filelog_set *set, bool from_end, uint64_t now_ms)
+static void visit_all(struct weft_filelog_set *set)
 {
     char pattern[PATTERN_MAX];
     glob_t found;
 
-    for (struct weft_filelog_file *f = set->files; f; f = f->next)
-        f->seen = false;
     for (size_t i = 0; i < set->include->n; i++) {
         for (unsigned depth = 0; at_depth(set->include->items[i], depth, pattern); depth++) {
             if (glob(pattern, GLOB_BRACE, NULL, &found) != 0)
                 continue;
             for (size_t k = 0; k < found.gl_pathc; k++)
-                visit(set, found.gl_pathv[k], from_end, now_ms);
+                visit(set, found.gl_pathv[k]);
             globfree(&found);
         }
     }
+}
+
+/* Known inodes first: then it is clear which contents have lost their file, and may be looked for in the others. */
+static void add_found(struct weft_filelog_set *set, bool first, bool from_end, uint64_t now_ms)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < set->n_found; i++) {
+            struct weft_filelog_found *found = &set->found[i];
+            if (!found->path || (pass == 0 && !weft_filelog_known_find(&set->known, found->device, found->inode)))
+                continue;
+            (void)add(set, found->path, first, from_end, now_ms);
+            free(found->path);
+            found->path = NULL;
+        }
+    }
+    set->n_found = 0;
+}
+
+static void mark_gone(struct weft_filelog_set *set)
+{
     for (struct weft_filelog_file *f = set->files; f; f = f->next) {
         if (!f->seen && !f->gone)
             f->dirty = true; /* what its writer put there last */
         f->gone = f->gone || !f->seen;
     }
+}
+
+void weft_filelog_set_scan(struct weft_filelog_set *set, bool first, bool from_end, uint64_t now_ms)
+{
+    if (!set->last)
+        set->last = &set->files;
+    for (struct weft_filelog_file *f = set->files; f; f = f->next)
+        f->seen = false;
+    visit_all(set);
+    add_found(set, first, from_end, now_ms);
+    mark_gone(set);
+    for (size_t i = 0; first && i < set->known.n; i++)
+        if (!set->known.entries[i]->file)
+            weft_filelog_set_seek(set, set->known.entries[i], now_ms);
+    weft_filelog_set_judge(set, now_ms);
+}
+
+/* ---- what went somewhere else ---- */
+
+/* A file that is not under its own name: read to its end, and closed when it does not grow any more. */
+static bool add_stray(struct weft_filelog_set *set, const char *path, uint64_t now_ms)
+{
+    struct weft_filelog_file *f = add(set, path, true, false, now_ms);
+
+    if (f)
+        f->gone = true;
+    return f != NULL;
+}
+
+/* Is it what `e` was read from? */
+static bool holds(struct weft_filelog_set *set, const struct weft_filelog_entry *e, const char *path)
+{
+    struct weft_filelog_file *f;
+    struct stat st;
+
+    if (e->print_len < WEFT_FILELOG_PRINT_MIN || stat(path, &st) < 0 || !S_ISREG(st.st_mode) || find(set, st.st_dev, st.st_ino) ||
+        weft_filelog_file_open(path, &f) != 0)
+        return false;
+    const bool same = (uint64_t)st.st_size >= e->now.offset &&
+                      weft_filelog_compare(&set->scratch, e, &e->now, f->fd, (uint64_t)st.st_size) == WEFT_FILELOG_SAME;
+    weft_filelog_file_close(f);
+    return same;
+}
+
+void weft_filelog_set_seek(struct weft_filelog_set *set, struct weft_filelog_entry *e, uint64_t now_ms)
+{
+    char path[PATTERN_MAX];
+    const char *slash = strrchr(e->path, '/'), *base = slash ? slash + 1 : e->path;
+    const size_t directory_len = slash ? (size_t)(slash - e->path) : 0, base_len = strlen(base);
+
+    if (!slash || directory_len >= sizeof path || base_len == 0)
+        return;
+    (void)snprintf(path, sizeof path, "%.*s/", (int)directory_len, e->path);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return;
+    e->heirs++; /* it must stay while it is looked for */
+    for (struct dirent *d; (d = readdir(directory)) && !e->file;) {
+        const bool own = !e->former && d->d_ino == e->inode;
+        const bool named_after = strncmp(d->d_name, base, base_len) == 0 && d->d_name[base_len];
+        if ((!own && !named_after) || directory_len + 1 + strlen(d->d_name) >= sizeof path)
+            continue;
+        memcpy(path + directory_len + 1, d->d_name, strlen(d->d_name) + 1);
+        if (holds(set, e, path) && add_stray(set, path, now_ms))
+            break;
+    }
+    e->heirs--;
+    closedir(directory);
+}
+
+/* ---- over time ---- */
+
+bool weft_filelog_set_poll(struct weft_filelog_set *set, struct weft_filelog_file *f, uint64_t now_ms, uint64_t flush_ms)
+{
+    if (!weft_filelog_file_poll(f, &set->scratch, now_ms, flush_ms))
+        return false;
+    if (f->entry)
+        weft_filelog_meet_cut(set, f, now_ms);
+    else
+        weft_filelog_file_restart(f, f->id, now_ms);
+    return true;
+}
+
+void weft_filelog_set_judge(struct weft_filelog_set *set, uint64_t now_ms)
+{
+    for (struct weft_filelog_file *f = set->files; f; f = f->next)
+        if (f->hold == WEFT_FILELOG_TWIN)
+            weft_filelog_meet_twin(set, f, now_ms);
+}
+
+void weft_filelog_set_note(struct weft_filelog_set *set)
+{
+    for (size_t i = 0; i < set->known.n; i++) {
+        struct weft_filelog_entry *e = set->known.entries[i];
+        if (e->file) {
+            e->now = weft_filelog_file_place(e->file);
+            e->seen_s = set->wall_s;
+        }
+        e->noted = e->now;
+    }
+}
+
+void weft_filelog_set_keep_noted(struct weft_filelog_set *set)
+{
+    for (size_t i = 0; i < set->known.n; i++)
+        set->known.entries[i]->safe = set->known.entries[i]->noted;
+}
+
+/* Its entry stays, unless nothing can ever lead to the file again. */
+static void let_go(struct weft_filelog_set *set, struct weft_filelog_file *f)
+{
+    struct weft_filelog_entry *e = f->entry;
+
+    if (f->twin)
+        f->twin->heirs--;
+    if (e) {
+        e->now = weft_filelog_file_place(f);
+        e->file = NULL;
+        e->seen_s = set->wall_s;
+        if (e->provisional || (f->deleted && e->heirs == 0))
+            weft_filelog_known_drop(&set->known, e);
+    }
+    weft_filelog_file_close(f);
 }
 
 void weft_filelog_set_sweep(struct weft_filelog_set *set, uint64_t now_ms)
@@ -169,8 +345,11 @@ void weft_filelog_set_sweep(struct weft_filelog_set *set, uint64_t now_ms)
         }
         *at = f->next;
         set->n_files--;
-        weft_filelog_file_close(f);
+        let_go(set, f);
     }
+    set->last = at;
+    if (set->wall_s > WEFT_FILELOG_FORGET_S && weft_filelog_known_forget(&set->known, set->wall_s - WEFT_FILELOG_FORGET_S))
+        set->unsaved = true;
 }
 
 void weft_filelog_set_close(struct weft_filelog_set *set)
@@ -178,7 +357,18 @@ void weft_filelog_set_close(struct weft_filelog_set *set)
     while (set->files) {
         struct weft_filelog_file *f = set->files;
         set->files = f->next;
-        weft_filelog_file_close(f);
+        let_go(set, f);
     }
+    set->last = &set->files;
     set->n_files = 0;
+}
+
+void weft_filelog_set_release(struct weft_filelog_set *set)
+{
+    weft_filelog_set_close(set);
+    weft_filelog_known_release(&set->known);
+    weft_filelog_scratch_release(&set->scratch);
+    free(set->found);
+    set->found = NULL;
+    set->found_room = 0;
 }

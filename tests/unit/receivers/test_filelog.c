@@ -69,6 +69,7 @@ static bool counting(void)
 struct sink {
     struct weft_sink base;
     uint64_t items, commits, refuse_next;
+    uint64_t marks[WEFT_SINK_MARKS], settled; /* items */
     uint64_t allocations_at_first, allocations_at_last;
 };
 
@@ -98,6 +99,31 @@ static int on_commit(struct weft_sink *base, struct weft_record *record)
     return 0;
 }
 
+static bool on_position(struct weft_sink *base, size_t journal, uint64_t source, uint64_t *ret_position)
+{
+    (void)base, (void)journal, (void)source, (void)ret_position;
+    return false;
+}
+
+static void on_forget(struct weft_sink *base, uint64_t source)
+{
+    (void)base, (void)source;
+}
+
+static void on_mark(struct weft_sink *base, unsigned place)
+{
+    struct sink *s = (struct sink *)base;
+
+    s->marks[place] = s->items;
+}
+
+static bool on_passed(struct weft_sink *base, unsigned place)
+{
+    const struct sink *s = (const struct sink *)base;
+
+    return s->settled >= s->marks[place];
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -110,7 +136,8 @@ static int set_up(void **state)
     assert_int_equal(uv_loop_init(&t.loop), 0);
     weft_arena_init(&t.arena, 1 << 20);
     t.log = (struct weft_log){ .fd = -1, .level = WEFT_LOG_ERROR };
-    t.sink.base.commit = on_commit;
+    t.sink.base = (struct weft_sink){ .commit = on_commit, .n_journals = 1, .position = on_position, .forget_source = on_forget,
+                                      .mark = on_mark, .passed = on_passed };
     return 0;
 }
 
@@ -126,6 +153,8 @@ static int tear_down(void **state)
     (void)uv_run(&t.loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&t.loop) != 0)
         return -1;
+    if (t.receiver)
+        weft_receiver_filelog.finish(t.receiver);
     free(t.receiver);
     weft_arena_release(&t.arena);
     for (struct dirent *e; (e = readdir(dir));)

@@ -25,7 +25,40 @@ struct sink {
     unsigned commits, calls, too_large_for_good;
     struct weft_source source;
     uint64_t items;
+    /* As a set of journals: where each stands, and what it was given. */
+    struct place { size_t journal; struct weft_source source; } places[64];
+    size_t n_places;
+    uint64_t taken[4];
 };
+
+static bool on_position(struct weft_sink *base, size_t journal, uint64_t source, uint64_t *ret_position)
+{
+    const struct sink *s = (const struct sink *)base;
+
+    for (size_t i = 0; i < s->n_places; i++) {
+        if (s->places[i].journal != journal || s->places[i].source.id != source)
+            continue;
+        *ret_position = s->places[i].source.position;
+        return true;
+    }
+    return false;
+}
+
+/* What a real journal remembers of a record. False: it has that record already. */
+static bool keep_place(struct sink *s, size_t journal, const struct weft_record *record)
+{
+    size_t i = 0;
+
+    while (i < s->n_places && (s->places[i].journal != journal || s->places[i].source.id != record->source.id))
+        i++;
+    if (i < s->n_places && record->again && s->places[i].source.position >= record->source.position)
+        return false;
+    assert_true(i < sizeof s->places / sizeof *s->places);
+    s->places[i].journal = journal;
+    s->places[i].source = record->source;
+    s->n_places += i == s->n_places;
+    return true;
+}
 
 static int on_commit(struct weft_sink *base, struct weft_record *record)
 {
@@ -33,6 +66,8 @@ static int on_commit(struct weft_sink *base, struct weft_record *record)
     struct weft_otlp_walk walk;
     uint32_t items = 0;
 
+    for (size_t i = 0; i < base->n_journals; i++)
+        s->taken[i] += keep_place(s, i, record) ? record->n_items : 0;
     s->calls++;
     if (s->refuse_next > 0) {
         s->refuse_next--;
@@ -82,6 +117,7 @@ static int set_up(void **state)
     (void)snprintf(t.path, sizeof t.path, "%s/app.log", t.directory);
     (void)snprintf(t.other, sizeof t.other, "%s/app.log.1", t.directory);
     t.sink.base.commit = on_commit;
+    t.sink.base.position = on_position;
     weft_buf_init(&t.sink.bodies, 256 << 20);
     t.now = 1000000;
     set_up_reader(1 << 20);
@@ -129,8 +165,9 @@ static int pump(struct weft_filelog_file *f)
 {
     int err = 0;
 
-    (void)weft_filelog_file_poll(f, t.now, t.reader.flush_ms);
-    for (unsigned i = 0; f->dirty && !err; i++) {
+    if (!f->entry)
+        (void)weft_filelog_file_poll(f, NULL, t.now, t.reader.flush_ms);
+    for (unsigned i = 0; f->dirty && !f->hold && !err; i++) {
         assert_true(i < 10000);
         err = weft_filelog_file_step(f, &t.reader, &t.sink.base, t.now, 1);
     }
@@ -298,8 +335,10 @@ static void a_truncated_file_is_read_from_its_beginning(void **state)
     struct weft_filelog_file *f = open_path(t.path);
     assert_int_equal(pump(f), 0);
     write_to(t.path, "new\n", 4, O_TRUNC);
-    assert_true(weft_filelog_file_poll(f, t.now, FLUSH_MS));
+    assert_true(weft_filelog_file_poll(f, NULL, t.now, FLUSH_MS));
+    weft_filelog_file_restart(f, f->id + 2, t.now);
     assert_int_equal(pump(f), 0);
+    assert_int_equal(t.sink.source.id, f->id);
     assert_bodies("one\ntwo\nnew\n");
     weft_filelog_file_close(f);
 }
@@ -376,13 +415,29 @@ static char *in_directory(int i, const char *pattern)
     return pattern_rooms[i];
 }
 
-#define SET(include_list, exclude_list) \
-    { .include = include_list, .exclude = exclude_list, .max_files = 100, .on_problem = on_problem }
+#define SET(include_list, exclude_list) new_set(include_list, exclude_list)
+
+static struct weft_filelog_set new_set(const struct weft_strings *include, const struct weft_strings *exclude)
+{
+    struct weft_filelog_set set = { .include = include, .exclude = exclude, .max_files = 100, .sink = &t.sink.base,
+                                    .on_problem = on_problem };
+
+    weft_filelog_set_init(&set, 1000);
+    return set;
+}
 
 static void pump_set(struct weft_filelog_set *set)
 {
-    for (struct weft_filelog_file *f = set->files; f; f = f->next)
+    for (struct weft_filelog_file *f = set->files; f; f = f->next) {
+        (void)weft_filelog_set_poll(set, f, t.now, t.reader.flush_ms);
         assert_int_equal(pump(f), 0);
+    }
+}
+
+/* A scan that is not the first one. */
+static void scan(struct weft_filelog_set *set)
+{
+    weft_filelog_set_scan(set, false, false, t.now);
 }
 
 static void a_renamed_file_is_read_to_its_end_and_the_new_one_from_its_beginning(void **state)
@@ -393,13 +448,13 @@ static void a_renamed_file_is_read_to_its_end_and_the_new_one_from_its_beginning
     (void)state;
 
     append(t.path, "a\n");
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     pump_set(&set);
     append(t.path, "b\n");
     assert_int_equal(rename(t.path, t.other), 0);
     append(t.other, "c\n");
     append(t.path, "d\n");
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     pump_set(&set);
     append(t.other, "e\n"); /* the writer has not let go of the old one yet */
     append(t.path, "f\n");
@@ -409,7 +464,7 @@ static void a_renamed_file_is_read_to_its_end_and_the_new_one_from_its_beginning
     t.now += WEFT_FILELOG_LINGER_MS;
     weft_filelog_set_sweep(&set, t.now);
     assert_int_equal(set.n_files, 1);
-    weft_filelog_set_close(&set);
+    weft_filelog_set_release(&set);
 }
 
 static void a_renamed_file_that_still_matches_is_not_read_twice(void **state)
@@ -420,18 +475,18 @@ static void a_renamed_file_that_still_matches_is_not_read_twice(void **state)
     (void)state;
 
     append(t.path, "a\n");
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     pump_set(&set);
     assert_int_equal(rename(t.path, t.other), 0);
     append(t.path, "b\n");
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     pump_set(&set);
     assert_bodies("a\nb\n");
     t.now += 10 * WEFT_FILELOG_LINGER_MS;
     weft_filelog_set_sweep(&set, t.now);
     assert_int_equal(set.n_files, 2);
     assert_string_equal(set.files->path, t.other);
-    weft_filelog_set_close(&set);
+    weft_filelog_set_release(&set);
 }
 
 static void what_is_there_at_the_start_is_followed_from_its_end(void **state)
@@ -442,14 +497,14 @@ static void what_is_there_at_the_start_is_followed_from_its_end(void **state)
     (void)state;
 
     append(t.path, "old\n");
-    weft_filelog_set_scan(&set, true, t.now);
+    weft_filelog_set_scan(&set, true, true, t.now);
     pump_set(&set);
     append(t.path, "new\n");
     append(t.other, "a new file\n");
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     pump_set(&set);
     assert_bodies("new\na new file\n");
-    weft_filelog_set_close(&set);
+    weft_filelog_set_release(&set);
 }
 
 static void a_deleted_file_is_closed_when_it_has_been_read(void **state)
@@ -460,9 +515,9 @@ static void a_deleted_file_is_closed_when_it_has_been_read(void **state)
     (void)state;
 
     append(t.path, "a\nlast words");
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     assert_int_equal(unlink(t.path), 0);
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     pump_set(&set);
     t.now += WEFT_FILELOG_LINGER_MS;
     weft_filelog_set_sweep(&set, t.now);
@@ -472,6 +527,7 @@ static void a_deleted_file_is_closed_when_it_has_been_read(void **state)
     t.now += WEFT_FILELOG_LINGER_MS;
     weft_filelog_set_sweep(&set, t.now);
     assert_int_equal(set.n_files, 0);
+    weft_filelog_set_release(&set);
 }
 
 static void patterns_take_and_leave_what_they_say(void **state)
@@ -498,9 +554,9 @@ static void patterns_take_and_leave_what_they_say(void **state)
     append(in_directory(3, "b.txt"), "x\n");
     append(in_directory(3, "c.gz"), "x\n");
     assert_int_equal(mkdir(in_directory(3, "d.log"), 0700), 0);
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     assert_int_equal(set.n_files, 2); /* each once, no directory, nothing excluded */
-    weft_filelog_set_close(&set);
+    weft_filelog_set_release(&set);
 }
 
 static void files_over_the_limit_wait_and_are_told_of(void **state)
@@ -514,10 +570,10 @@ static void files_over_the_limit_wait_and_are_told_of(void **state)
     problems = 0;
     append(t.path, "a\n");
     append(t.other, "b\n");
-    weft_filelog_set_scan(&set, false, t.now);
+    scan(&set);
     assert_int_equal(set.n_files, 1);
     assert_int_equal(problems, 1);
-    weft_filelog_set_close(&set);
+    weft_filelog_set_release(&set);
 }
 
 int main(int argc, char **argv)
