@@ -67,6 +67,13 @@ static void answer_status(struct weft_admin *a, const struct weft_http_request *
     weft_api_status(a->view, &a->answer);
 }
 
+static void answer_journals(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
+{
+    (void)request;
+    (void)response;
+    weft_api_journals(a->view, &a->answer);
+}
+
 static void answer_page(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
 {
     (void)request;
@@ -83,6 +90,7 @@ static const struct { const char *path; answer_fn *answer; } routes[] = {
     { "/health/ready", answer_ready },
     { "/api/v1/components", answer_components },
     { "/api/v1/status", answer_status },
+    { "/api/v1/journals", answer_journals },
 };
 
 static answer_fn *find_route(const char *path)

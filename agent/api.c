@@ -6,6 +6,7 @@
 #include "agent/metrics_process.h"
 #include "agent/runtime_state.h"
 #include "core/clock.h"
+#include "core/err.h"
 #include "core/json.h"
 
 #include <stdlib.h>
@@ -147,8 +148,38 @@ static void put_pipeline(struct weft_buf *b, const struct weft_runtime *rt, cons
     put_number(b, "bytes", s.appended_bytes);
     put_number(b, "segment_bytes", s.segment_bytes);
     put_number(b, "capacity_bytes", s.capacity_bytes);
+    put_text(b, "mode", p->entry->path ? "disk" : "memory");
+    put_text(b, "disk_state", weft_disk_state_name(s.disk_state));
+    put_text(b, "disk_error", s.disk_error ? weft_err_text(s.disk_error) : NULL);
     put_key(b, "fill");
     weft_json_put_double(b, weft_journal_fill(journal));
+    weft_buf_append_byte(b, '}');
+}
+
+struct waiting {
+    uint64_t items;
+};
+
+static void add_waiting(void *ctx, const struct weft_parked *parked)
+{
+    struct waiting *w = ctx;
+
+    w->items += parked->waiting_items;
+}
+
+/* What waits in journals whose pipeline is gone, for exporters that are there and for those that are not. */
+static void put_orphan(struct weft_buf *b, const struct weft_shelf_entry *e)
+{
+    struct waiting unclaimed = { 0 };
+    struct weft_journal_stats s;
+
+    weft_journal_stats(e->journal, &s);
+    weft_journal_parked(e->journal, add_waiting, &unclaimed);
+    begin_item(b);
+    put_text(b, "id", e->id);
+    put_text(b, "directory", e->path);
+    put_number(b, "readers", s.n_cursors);
+    put_number(b, "unclaimed_items", unclaimed.items);
     weft_buf_append_byte(b, '}');
 }
 
@@ -212,6 +243,12 @@ static void put_runtime(struct weft_buf *b, const struct weft_runtime *rt)
     weft_buf_append_byte(b, '[');
     for (size_t i = 0; i < rt->config->n_pipelines; i++)
         put_pipeline(b, rt, &rt->pipelines[i]);
+    weft_buf_append_byte(b, ']');
+    put_key(b, "orphans");
+    weft_buf_append_byte(b, '[');
+    for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next)
+        if (e->orphan)
+            put_orphan(b, e);
     weft_buf_append_byte(b, ']');
     put_key(b, "receivers");
     weft_buf_append_byte(b, '[');

@@ -3,7 +3,10 @@
  *
  * The main thread runs one loop with signals, the admin server and extensions. Stopping a runtime waits for back ends, so it
  * has a thread of its own while the loop goes on: health and metrics answer during the drain, and further signals are
- * heard. A SIGHUP during the drain changes what will be started, a SIGTERM that anything will.
+ * heard. A SIGHUP during a reload changes what will be started, a SIGTERM that anything will.
+ *
+ * A reload parks the lanes and starts the next runtime on the same journals (shelf.h); nothing is drained for it. When a SIGTERM
+ * comes meanwhile, lanes are started once more to send what waits, without receivers.
  *
  * STARTING -> RUNNING (start) <-> RELOADING (on_hangup, after_stop)
  *                     RUNNING, RELOADING -> STOPPING (on_terminate) -> loop ends (after_stop)
@@ -21,6 +24,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum {
+    LAST_ANSWERS_MS = 5000, /* of a reload, for requests that are out */
+    TEND_MS = 1000,         /* between looks at what the configuration has no more */
+};
 enum { SAME_SIGNAL_MS = 100 }; /* timeout(1) and some supervisors tell the process and its group: that is one wish, not two */
 enum state { STARTING, RUNNING, RELOADING, STOPPING };
 
@@ -29,7 +36,9 @@ struct run {
     uv_signal_t terminate, interrupt, hangup;
     uv_async_t stopped;               /* the stopper is done */
     uv_thread_t stopper;
+    uv_timer_t tend;
     enum state state;
+    bool parked;                      /* the stopper parks: what waits is there still */
     int stop_result;                  /* the stopper's */
     uint64_t asked_ms;                /* when the signal to stop came */
     int exit_code;
@@ -37,6 +46,7 @@ struct run {
     const char *log_format, *log_level;
     struct weft_log log;
     struct weft_config *config, *next; /* next: what a reload changes to */
+    struct weft_shelf *shelf;         /* the journals, whichever runtime uses them */
     struct weft_runtime *runtime;
     struct weft_admin *admin;
     char *admin_endpoint;             /* where it listens; ours */
@@ -152,7 +162,8 @@ static int start_runtime(struct run *r, const struct weft_config *config)
     uint64_t began = weft_clock_mono_ns();
 
     r->log = choose_log(r, &config->service);
-    int err = weft_runtime_open(&rt, config, &r->log);
+    weft_shelf_set_log(r->shelf, &r->log);
+    int err = weft_runtime_open(&rt, config, r->shelf, &r->log);
     if (err)
         return err;
     err = weft_runtime_start(rt);
@@ -182,9 +193,13 @@ static void drop_runtime(struct run *r)
 static void run_stopper(void *arg)
 {
     struct run *r = arg;
-    uint64_t deadline = weft_clock_mono_ms() + r->config->service.shutdown_timeout;
+    uint64_t now = weft_clock_mono_ms();
 
-    r->stop_result = weft_runtime_stop(r->runtime, deadline);
+    r->stop_result = 0;
+    if (r->parked)
+        weft_runtime_park(r->runtime, now + LAST_ANSWERS_MS);
+    else
+        r->stop_result = weft_runtime_stop(r->runtime, now + r->config->service.shutdown_timeout);
     uv_async_send(&r->stopped);
 }
 
@@ -192,6 +207,7 @@ static void run_stopper(void *arg)
 static void begin_stop(struct run *r, enum state state)
 {
     r->state = state;
+    r->parked = state == RELOADING;
     if (uv_thread_create(&r->stopper, run_stopper, r) == 0)
         return;
     r->state = STOPPING;
@@ -216,14 +232,16 @@ static void on_terminate(uv_signal_t *handle, int number)
         begin_stop(r, STOPPING);
         break;
     case RELOADING:
-        weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: stopping instead of reloading, once what is left is sent", name);
+        weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: stopping instead of reloading, once what is left is sent (at most %.0f s)", name,
+                 (double)r->config->service.shutdown_timeout / 1000);
         r->asked_ms = weft_clock_mono_ms();
         r->state = STOPPING;
         break;
     case STOPPING:
         if (weft_clock_mono_ms() - r->asked_ms < SAME_SIGNAL_MS)
             break;
-        weft_log(&r->log, WEFT_LOG_WARN, "agent", "%s again: stopping at once, what is left is lost", name);
+        weft_log(&r->log, WEFT_LOG_WARN, "agent", "%s again: stopping at once, what is left %s", name,
+                 r->config->service.journal_mode == WEFT_SERVICE_DISK ? "stays in the journal" : "is lost");
         _exit(WEFT_EXIT_DEADLINE);
     }
 }
@@ -249,8 +267,8 @@ static void on_hangup(uv_signal_t *handle, int number)
         return;
     }
     weft_log(&r->log, WEFT_LOG_INFO, "config",
-             "SIGHUP: the configuration is valid; taking no new work until what waits is sent (at most %.0f s), then starting it",
-             (double)r->config->service.shutdown_timeout / 1000);
+             "SIGHUP: the configuration is valid; starting it once the requests that are out are answered (at most %.0f s)",
+             (double)LAST_ANSWERS_MS / 1000);
     begin_stop(r, RELOADING);
 }
 
@@ -287,17 +305,39 @@ static void finish_reload(struct run *r)
     r->state = RUNNING;
 }
 
+/* A SIGTERM came while lanes were parked: they run once more, to send what waits. False: it stays as it is. */
+static bool drain_parked(struct run *r)
+{
+    drop_runtime(r);
+    if (weft_runtime_open(&r->runtime, r->config, r->shelf, &r->log) || weft_runtime_start_lanes(r->runtime))
+        return false;
+    r->view.runtime = r->runtime;
+    begin_stop(r, STOPPING);
+    return true;
+}
+
 static void after_stop(uv_async_t *handle)
 {
     struct run *r = handle->data;
 
     uv_thread_join(&r->stopper);
+    if (r->state == STOPPING && r->parked && drain_parked(r))
+        return;
     if (r->state == STOPPING) {
         r->exit_code = r->stop_result ? WEFT_EXIT_DEADLINE : WEFT_EXIT_OK;
         uv_stop(&r->loop);
         return;
     }
     finish_reload(r);
+}
+
+/* Journals and places that the configuration has no more. Not while one is being built or taken down. */
+static void on_tend(uv_timer_t *timer)
+{
+    struct run *r = timer->data;
+
+    if (r->state == RUNNING)
+        weft_shelf_sweep(r->shelf, uv_now(&r->loop));
 }
 
 /* ---- start and end ---- */
@@ -331,7 +371,12 @@ static int begin(struct run *r)
     watch(r, &r->interrupt, on_terminate, SIGINT);
     watch(r, &r->hangup, on_hangup, SIGHUP);
     r->view.process = (struct weft_metrics_process){ .start_wall_ns = weft_clock_wall_ns(), .last_reload_ok = true };
+    (void)uv_timer_init(&r->loop, &r->tend);
+    r->tend.data = r;
+    (void)uv_timer_start(&r->tend, on_tend, TEND_MS, TEND_MS);
     err = open_admin(r, r->config->service.telemetry_endpoint);
+    if (!err)
+        err = weft_shelf_new(&r->shelf, &r->log);
     return err ? err : start_runtime(r, r->config);
 }
 
@@ -339,7 +384,9 @@ static void end(struct run *r)
 {
     if (r->runtime)
         drop_runtime(r);
+    weft_shelf_free(r->shelf);
     weft_admin_close(r->admin);
+    uv_close((uv_handle_t *)&r->tend, NULL);
     uv_close((uv_handle_t *)&r->terminate, NULL);
     uv_close((uv_handle_t *)&r->interrupt, NULL);
     uv_close((uv_handle_t *)&r->hangup, NULL);
@@ -366,7 +413,8 @@ static int run_daemon(struct run *r)
         r->state = RUNNING;
         (void)uv_run(&r->loop, UV_RUN_DEFAULT);
         if (r->exit_code == WEFT_EXIT_OK)
-            weft_log(&r->log, WEFT_LOG_INFO, "agent", "stopped; everything was sent");
+            weft_log(&r->log, WEFT_LOG_INFO, "agent", r->config->service.journal_mode == WEFT_SERVICE_DISK
+                     ? "stopped; nothing was lost" : "stopped; everything was sent");
     }
     end(r);
     weft_config_free(r->config);

@@ -124,7 +124,7 @@ static bool arm_all(struct weft_lane *lane)
     bool asleep = true;
 
     for (size_t i = 0; i < lane->n_readers; i++)
-        if (!weft_cursor_arm(lane->readers[i].cursor))
+        if (lane->readers[i].cursor && !weft_cursor_arm(lane->readers[i].cursor))
             asleep = false;
     return asleep;
 }
@@ -135,7 +135,8 @@ static void on_quiet(uv_timer_t *timer)
 
     if (lane->n_read == lane->n_read_when_quiet_began && lane->n_held == 0) {
         for (size_t i = 0; i < lane->n_readers; i++)
-            weft_journal_trim(lane->readers[i].source.journal);
+            if (lane->readers[i].cursor)
+                weft_journal_trim(lane->readers[i].source.journal);
         return;
     }
     lane->n_read_when_quiet_began = lane->n_read;
@@ -245,6 +246,16 @@ static void on_ring(void *data)
     set_dirty(lane);
 }
 
+/* Everything has been read: what ends and is settled is given up. From then on the journal may be gone. */
+static void leave_what_ended(struct weft_lane *lane)
+{
+    for (size_t i = 0; i < lane->n_readers; i++) {
+        struct weft_lane_reader *reader = &lane->readers[i];
+        if (reader->source.ends && reader->cursor && !reader->first && !reader->has_ahead)
+            weft_lane_leave(lane, reader);
+    }
+}
+
 static void pump(uv_prepare_t *prepare)
 {
     struct weft_lane *lane = prepare->data;
@@ -258,6 +269,8 @@ static void pump(uv_prepare_t *prepare)
     }
     bool drain = draining(lane); /* before the last look: what was published before it must go out */
     enum prospect prospect = send_what_may_be_sent(lane);
+    if (prospect == NOTHING_THERE)
+        leave_what_ended(lane);
     if (prospect == NOTHING_THERE && !arm_all(lane))
         prospect = MORE;
     go_on_at_once(lane, prospect == MORE);
@@ -630,6 +643,8 @@ static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader)
 static void close_readers(struct weft_lane *lane)
 {
     for (size_t i = 0; i < lane->n_readers; i++) {
+        if (!lane->readers[i].cursor)
+            continue;
         count_left(lane, &lane->readers[i]);
         weft_cursor_close(lane->readers[i].cursor);
         lane->readers[i].cursor = NULL;

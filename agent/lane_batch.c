@@ -171,7 +171,7 @@ int weft_lane_read(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
     for (size_t i = 0; i < lane->n_readers; i++) {
         struct weft_lane_reader *reader = &lane->readers[lane->turn];
         lane->turn = (lane->turn + 1) % lane->n_readers;
-        if (!fill(lane, b, reader))
+        if (!reader->cursor || !fill(lane, b, reader))
             continue;
         enlist(lane, b, reader);
         *ret_batch = b;

@@ -147,14 +147,18 @@ static void add_skipped(struct weft_lane_stats *s, enum weft_signal signal, uint
 
 /* What waits, and what was lost while it waited. Read before the outcomes: a sum may then count an item twice that
  * gets its outcome in between, and never misses one. */
-static uint64_t add_reader(const struct weft_lane_reader *reader, struct weft_lane_stats *s)
+static uint64_t add_reader(struct weft_lane *lane, const struct weft_lane_reader *reader, struct weft_lane_stats *s)
 {
-    struct weft_cursor_stats c = { .skipped_items = reader->skipped_items };
+    struct weft_cursor_stats c = { 0 };
 
     s->has_signal[reader->source.signal] = true;
     s->recovered_items[reader->source.signal] += reader->recovered_items;
+    uv_mutex_lock(&lane->error_lock);
     if (reader->cursor)
         weft_cursor_stats(reader->cursor, &c);
+    else
+        c.skipped_items = reader->skipped_items;
+    uv_mutex_unlock(&lane->error_lock);
     uint64_t counted = atomic_load_explicit(&reader->counted_items, memory_order_acquire);
     s->waiting_records += c.waiting_records;
     s->waiting_bytes += c.waiting_bytes;
@@ -163,13 +167,25 @@ static uint64_t add_reader(const struct weft_lane_reader *reader, struct weft_la
     return c.skipped_items;
 }
 
+void weft_lane_leave(struct weft_lane *lane, struct weft_lane_reader *reader)
+{
+    struct weft_cursor_stats c;
+
+    uv_mutex_lock(&lane->error_lock);
+    weft_cursor_stats(reader->cursor, &c);
+    reader->skipped_items = c.skipped_items;
+    weft_cursor_close(reader->cursor);
+    reader->cursor = NULL;
+    uv_mutex_unlock(&lane->error_lock);
+}
+
 void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
 {
     uint64_t skipped[WEFT_SIGNALS] = { 0 };
 
     memset(ret_stats, 0, sizeof *ret_stats);
     for (size_t i = 0; i < lane->n_readers; i++)
-        skipped[lane->readers[i].source.signal] += add_reader(&lane->readers[i], ret_stats);
+        skipped[lane->readers[i].source.signal] += add_reader(lane, &lane->readers[i], ret_stats);
     for (size_t i = 0; i < lane->n_readers; i++)
         add_oldest(&lane->readers[i], ret_stats, weft_clock_mono_ns());
     ret_stats->waiting_records += lane->kept.records; /* of cursors that are closed */

@@ -48,7 +48,7 @@ struct weft_lane_batch {
 /* One pipeline that the lane reads. */
 struct weft_lane_reader {
     struct weft_lane_source source;
-    struct weft_cursor *cursor;
+    struct weft_cursor *cursor;            /* NULL: the journal has ended and been left */
     struct weft_lane_batch *first, **last; /* unsettled batches, oldest first */
     struct weft_record ahead;              /* read, and did not fit into the last batch */
     bool has_ahead;
@@ -175,6 +175,8 @@ void weft_lane_refuse(struct weft_lane *lane, struct weft_lane_batch *b, uint64_
 void weft_lane_flush_letters(struct weft_lane *lane);
 
 /* ---- lane_figures.c ---- */
+/* Closes the cursor of a reader that is done; its last figures stay. On the lane's thread. */
+void weft_lane_leave(struct weft_lane *lane, struct weft_lane_reader *reader);
 void weft_lane_figures_init(struct weft_lane *lane);
 /* What the last send came to, in words; reason NULL: it went well. */
 void weft_lane_note_error(struct weft_lane *lane, const char *reason, const char *detail);

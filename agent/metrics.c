@@ -2,6 +2,7 @@
 /* metrics.c: see metrics.h. One row a family; a row's writer appends all samples of it. */
 #include "agent/metrics.h"
 
+#include "agent/api.h"
 #include "agent/metrics_process.h"
 #include "agent/runtime_state.h"
 
@@ -342,15 +343,166 @@ static void write_letter_evicted(struct page *p)  { put_letters(p, "_total", let
 static void write_letter_replayed(struct page *p) { put_letters(p, "_total", letter_replayed); }
 static void write_letter_purged(struct page *p)   { put_letters(p, "_total", letter_purged); }
 
-static void write_journal_bytes(struct page *p)
+static void put_recovered(struct page *p, const char *exporter, const struct weft_lane_stats *s)
 {
-    for (size_t i = 0; p->rt && i < p->rt->config->n_pipelines; i++) {
-        struct weft_journal_stats stats;
-        struct weft_label labels[] = { LABEL("pipeline", p->rt->pipelines[i].config->id) };
-        weft_journal_stats(weft_pipeline_journal(p->rt->pipelines[i].pipeline), &stats);
-        put_uint(p, "", labels, COUNT(labels), stats.segment_bytes);
+    put_by_signal(p, exporter, s, s->recovered_items);
+}
+
+static void put_oldest(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+{
+    struct weft_label labels[] = { LABEL("exporter", exporter) };
+
+    put_double(p, "", labels, COUNT(labels), (double)s->oldest_ms / 1000);
+}
+
+static void write_recovered(struct page *p)     { put_lanes(p, put_recovered); }
+static void write_oldest(struct page *p)        { put_lanes(p, put_oldest); }
+
+/* Exporters that are gone have no lane to count for them. */
+static void write_dropped_of_all(struct page *p)
+{
+    write_dropped(p);
+    for (size_t i = 0; p->rt && i < weft_shelf_n_released(p->rt->shelf); i++) {
+        const struct weft_shelf_released *r = weft_shelf_released_at(p->rt->shelf, i);
+        struct weft_label labels[] = { LABEL("exporter", r->exporter), LABEL("signal", weft_signal_name(r->signal)),
+                                       LABEL("reason", "removed_exporter") };
+        put_uint(p, "_total", labels, COUNT(labels), r->items);
     }
 }
+
+/* ---- journals ---- */
+static void put_journals(struct page *p, bool disk_only, void (*put)(struct page *p, const struct weft_shelf_entry *e,
+                                                                      const struct weft_journal_stats *s))
+{
+    for (const struct weft_shelf_entry *e = p->rt ? weft_shelf_first(p->rt->shelf) : NULL; e; e = e->next) {
+        struct weft_journal_stats stats;
+        weft_journal_stats(e->journal, &stats);
+        if (e->path || !disk_only)
+            put(p, e, &stats);
+    }
+}
+
+static void put_of_journal(struct page *p, const struct weft_shelf_entry *e, const char *suffix, double value)
+{
+    struct weft_label labels[] = { LABEL("pipeline", e->id) };
+
+    put_double(p, suffix, labels, COUNT(labels), value);
+}
+
+static void put_journal_bytes(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "", (double)s->segment_bytes);
+}
+
+static void put_journal_capacity(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "", (double)s->capacity_bytes);
+}
+
+static void put_fill(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    (void)s;
+    put_of_journal(p, e, "", weft_journal_fill(e->journal));
+}
+
+static void put_segments(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "", s->n_segments);
+}
+
+static void put_disk_state(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    for (int state = WEFT_DISK_OK; state <= WEFT_DISK_MEMORY; state++) {
+        struct weft_label labels[] = { LABEL("pipeline", e->id), LABEL("state", weft_disk_state_name((enum weft_disk_state)state)) };
+        put_uint(p, "", labels, COUNT(labels), (int)s->disk_state == state);
+    }
+}
+
+static void put_disk_errors(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "_total", (double)s->disk_errors);
+}
+
+static void put_corrupt(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "_total", (double)s->corrupt_records);
+}
+
+static void put_found(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "", (double)s->opened_items);
+}
+
+static void put_lost(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "", (double)s->recovery.lost_items);
+}
+
+static void put_quarantined(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "", (double)s->recovery.quarantined_segments);
+}
+
+static void put_torn(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "", (double)s->recovery.torn_bytes);
+}
+
+static void put_opened(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    (void)s;
+    put_of_journal(p, e, "", e->opened_ms / 1000);
+}
+
+static void put_durable_lag(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    uint64_t durable = weft_journal_durable(e->journal), newest = s->next_sequence - 1;
+
+    put_of_journal(p, e, "", newest > durable ? (double)(newest - durable) : 0);
+}
+
+/* Copied out of the journal's lock, under which nothing may be written. */
+struct unclaimed {
+    size_t n;
+    struct { char exporter[128]; uint64_t items; } places[64];
+};
+
+static void copy_place(void *ctx, const struct weft_parked *parked)
+{
+    struct unclaimed *u = ctx;
+
+    if (u->n == sizeof u->places / sizeof *u->places)
+        return;
+    (void)snprintf(u->places[u->n].exporter, sizeof u->places[u->n].exporter, "%s", parked->name);
+    u->places[u->n++].items = parked->waiting_items;
+}
+
+static void put_unclaimed(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    struct unclaimed u = { .n = 0 };
+    (void)s;
+
+    weft_journal_parked(e->journal, copy_place, &u);
+    for (size_t i = 0; i < u.n; i++) {
+        struct weft_label labels[] = { LABEL("pipeline", e->id), LABEL("exporter", u.places[i].exporter) };
+        put_uint(p, "", labels, COUNT(labels), u.places[i].items);
+    }
+}
+
+static void write_journal_bytes(struct page *p)    { put_journals(p, false, put_journal_bytes); }
+static void write_journal_capacity(struct page *p) { put_journals(p, false, put_journal_capacity); }
+static void write_fill(struct page *p)             { put_journals(p, false, put_fill); }
+static void write_segments(struct page *p)         { put_journals(p, false, put_segments); }
+static void write_unclaimed(struct page *p)        { put_journals(p, false, put_unclaimed); }
+static void write_disk_state(struct page *p)       { put_journals(p, true, put_disk_state); }
+static void write_disk_errors(struct page *p)      { put_journals(p, true, put_disk_errors); }
+static void write_durable_lag(struct page *p)      { put_journals(p, true, put_durable_lag); }
+static void write_corrupt(struct page *p)          { put_journals(p, true, put_corrupt); }
+static void write_found(struct page *p)            { put_journals(p, true, put_found); }
+static void write_lost(struct page *p)             { put_journals(p, true, put_lost); }
+static void write_quarantined(struct page *p)      { put_journals(p, true, put_quarantined); }
+static void write_torn(struct page *p)             { put_journals(p, true, put_torn); }
+static void write_opened(struct page *p)           { put_journals(p, true, put_opened); }
 
 /* ---- the agent and its process ---- */
 static void write_budget(struct page *p)
@@ -399,7 +551,9 @@ static const struct family families[] = {
       "Items that the back end refused for good.", write_failed },
     { "weft_exporter_retries", "counter", "", "exporter, signal", "Requests that were sent again.", write_retries },
     { "weft_dropped_items", "counter", "", "exporter, signal, reason",
-      "Items that were given up on before the back end had taken them.", write_dropped },
+      "Items that were given up on before the back end had taken them.", write_dropped_of_all },
+    { "weft_recovered_items", "counter", "", "exporter, signal",
+      "Items that waited for the exporter already when it was started: from before the last start, or the last reload.", write_recovered },
     { "weft_dead_letter_items", "gauge", "", "exporter", "Items that the back end refused for good and that are kept.",
       write_letter_items },
     { "weft_dead_letter_bytes", "gauge", "bytes", "exporter", "Bytes of the dead letters that are kept.", write_letter_bytes },
@@ -415,8 +569,29 @@ static const struct family families[] = {
     { "weft_queue_bytes", "gauge", "bytes", "exporter", "Bytes in the journal that the exporter has not settled yet.",
       write_queue_bytes },
     { "weft_queue_capacity_bytes", "gauge", "bytes", "exporter", "Size of the journals that the exporter reads.", write_capacity },
+    { "weft_queue_oldest_age_seconds", "gauge", "seconds", "exporter",
+      "How long ago the oldest item arrived that the exporter has in hand and not delivered.", write_oldest },
     { "weft_journal_bytes", "gauge", "bytes", "pipeline", "Bytes of the segments that a pipeline's journal holds.",
       write_journal_bytes },
+    { "weft_journal_capacity_bytes", "gauge", "bytes", "pipeline", "The size that the journal may come to.", write_journal_capacity },
+    { "weft_journal_fill_ratio", "gauge", "", "pipeline", "How much of it the slowest exporter keeps, from 0 to 1.", write_fill },
+    { "weft_journal_segments", "gauge", "", "pipeline", "Segments that the journal holds.", write_segments },
+    { "weft_journal_unclaimed_items", "gauge", "", "pipeline, exporter",
+      "Items that wait for an exporter which the pipeline does not name any more, or which is gone with its pipeline.",
+      write_unclaimed },
+    { "weft_journal_disk_state", "gauge", "", "pipeline, state",
+      "1 for the state that a journal on disk is in, 0 for the others: ok, refusing (the disk takes nothing), memory (it takes "
+      "nothing, new input is kept in memory).", write_disk_state },
+    { "weft_journal_disk_errors", "counter", "", "pipeline", "How often a journal on disk left the state ok.", write_disk_errors },
+    { "weft_journal_durable_lag_records", "gauge", "", "pipeline",
+      "Records that are published and not yet covered by the flush that service.journal.sync always waits for.", write_durable_lag },
+    { "weft_journal_corrupt_records", "counter", "", "pipeline", "Records that were found rotten when they were read.", write_corrupt },
+    { "weft_journal_opened_items", "gauge", "", "pipeline", "Items that the journal held when it was opened.", write_found },
+    { "weft_journal_opened_lost_items", "gauge", "", "pipeline", "Items that could not be read any more when it was opened.", write_lost },
+    { "weft_journal_opened_quarantined_segments", "gauge", "", "pipeline", "Segments set aside when it was opened.", write_quarantined },
+    { "weft_journal_opened_torn_bytes", "gauge", "bytes", "pipeline", "Bytes of unfinished records cut off when it was opened.",
+      write_torn },
+    { "weft_journal_open_seconds", "gauge", "seconds", "pipeline", "How long opening it took.", write_opened },
     { "weft_circuit_breaker_state", "gauge", "", "exporter, endpoint, state",
       "1 for the state that the circuit breaker of an endpoint is in, 0 for the others. endpoint: as configured, without user "
       "and password; no label where an exporter has none.", write_breaker },

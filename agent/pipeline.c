@@ -27,6 +27,7 @@ struct weft_pipeline {
     _Atomic uint64_t *dropped_items; /* one a processor */
     size_t n_processors;
     struct weft_journal *journal;
+    bool owns_journal;
     struct weft_shed *shed;
     struct weft_gauge gauge;
     uint64_t gauge_step;
@@ -65,11 +66,11 @@ struct weft_intake {
 
 /* ---- pipelines ---- */
 
-size_t weft_pipeline_share(uint64_t max_size, size_t n_pipelines)
+uint64_t weft_pipeline_share(uint64_t max_size, size_t n_pipelines)
 {
     uint64_t share = n_pipelines ? max_size / n_pipelines : max_size;
 
-    return share < 1 << 20 ? 1 << 20 : (size_t)share;
+    return share < 1 << 20 ? 1 << 20 : share;
 }
 
 static int copy_processors(struct weft_pipeline *p, const struct weft_pipeline_options *o)
@@ -95,9 +96,10 @@ int weft_pipeline_open(struct weft_pipeline **ret_pipeline, const struct weft_pi
     p->gauge_step = o->journal_size / WEFT_GAUGE_PARTS;
     p->id = strdup(o->id);
     int err = p->id ? copy_processors(p, o) : UV_ENOMEM;
-    if (!err)
-        err = weft_journal_open(&p->journal, &(struct weft_journal_options){
-            .name = p->id, .max_size = o->journal_size, .retain = o->journal_retain });
+    p->journal = o->journal;
+    p->owns_journal = !o->journal;
+    if (!err && p->owns_journal)
+        err = weft_journal_open(&p->journal, &(struct weft_journal_options){ .name = p->id, .max_size = o->journal_size });
     if (err) {
         weft_pipeline_close(p);
         return err;
@@ -110,7 +112,8 @@ void weft_pipeline_close(struct weft_pipeline *p)
 {
     if (!p)
         return;
-    weft_journal_close(p->journal);
+    if (p->owns_journal)
+        weft_journal_close(p->journal);
     free(p->processors);
     free(p->dropped_items);
     free(p->id);

@@ -28,15 +28,15 @@ struct weft_pipeline_options {
     enum weft_signal signal;
     struct weft_processor *const *processors;     /* in order; started and stopped by the caller; the array is copied */
     size_t n_processors;
-    size_t journal_size;                          /* bytes; see weft_pipeline_share */
-    size_t journal_retain;                        /* bytes kept for look-ups after every lane has passed; 0: none */
+    struct weft_journal *journal;                 /* borrowed until close; NULL: one of its own in memory */
+    uint64_t journal_size;                        /* bytes, of either; see weft_pipeline_share */
     struct weft_shed *shed;                       /* borrowed until close; NULL: everything is taken until the journal is full */
 };
 
 /* What each of `n_pipelines` pipelines gets of service.journal.max_size: an equal share, at least 1 MiB. */
-size_t weft_pipeline_share(uint64_t max_size, size_t n_pipelines);
+uint64_t weft_pipeline_share(uint64_t max_size, size_t n_pipelines);
 
-/* Opens the pipeline and its journal. 0, UV_ENOMEM, UV_EINVAL. Main thread. */
+/* Opens the pipeline, and its journal if it is to have its own. 0, UV_ENOMEM, UV_EINVAL. Main thread. */
 int weft_pipeline_open(struct weft_pipeline **ret_pipeline, const struct weft_pipeline_options *options);
 
 /* After every intake and lane of it is closed. Accepts NULL. */

@@ -12,15 +12,17 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { GRACE_STEP_MS = 20, QUIET_MAX_MS = 1000, GRACE_MAX_MS = 5000 };
+enum { GRACE_STEP_MS = 20, QUIET_MAX_MS = 1000, GRACE_MAX_MS = 5000, PARK_INGEST_MS = 2000 };
 
-int weft_runtime_open(struct weft_runtime **ret_runtime, const struct weft_config *config, const struct weft_log *log)
+int weft_runtime_open(struct weft_runtime **ret_runtime, const struct weft_config *config, struct weft_shelf *shelf,
+                      const struct weft_log *log)
 {
     struct weft_runtime *rt = calloc(1, sizeof *rt);
 
     if (!rt)
         return UV_ENOMEM;
     rt->config = config;
+    rt->shelf = shelf;
     rt->log = *log;
     if (uv_mutex_init(&rt->figures_lock)) {
         free(rt);
@@ -87,17 +89,27 @@ static int start_loop(struct weft_runtime *rt, size_t index)
     return err;
 }
 
-int weft_runtime_start(struct weft_runtime *rt)
+int weft_runtime_start_lanes(struct weft_runtime *rt)
 {
     int err = start_processors(rt);
 
     if (!err)
         err = start_lanes(rt);
+    rt->ran = !err;
+    return err;
+}
+
+int weft_runtime_start(struct weft_runtime *rt)
+{
+    int err = weft_runtime_start_lanes(rt);
+
     for (size_t i = 0; i < rt->n_loops && !err; i++)
         err = start_loop(rt, i);
-    if (!err)
-        atomic_store(&rt->phase, WEFT_PHASE_RUNNING);
-    return err;
+    if (err)
+        return err;
+    atomic_store(&rt->phase, WEFT_PHASE_RUNNING);
+    weft_shelf_tell_absent(rt->shelf);
+    return 0;
 }
 
 /* ---- extensions ---- */
@@ -204,6 +216,15 @@ static void stop_ingest(struct weft_runtime *rt, uint64_t deadline_ms)
         weft_loop_stop(rt->loops[i]);
 }
 
+static void tell_kept(struct weft_runtime *rt, const struct weft_rt_exporter *e, bool parked)
+{
+    struct weft_lane_left kept = weft_lane_kept(e->lane);
+
+    if (kept.items && rt->ran)
+        weft_log(&rt->log, WEFT_LOG_INFO, e->component->id, "%llu items (%llu bytes) stay in the journal for the next %s",
+                 (unsigned long long)kept.items, (unsigned long long)kept.bytes, parked ? "configuration" : "start");
+}
+
 /* Its figures live until it has nothing more to do; only the join itself, which takes no time then, shuts readers out. */
 static int join_lane(struct weft_runtime *rt, struct weft_rt_exporter *e)
 {
@@ -220,29 +241,77 @@ static int join_lane(struct weft_runtime *rt, struct weft_rt_exporter *e)
     return err == WEFT_ERR_TIMEOUT ? err : 0;
 }
 
-int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
+/* With `park` for the next configuration, else for good. */
+static int end_lanes(struct weft_runtime *rt, uint64_t deadline_ms, bool park)
 {
-    if (atomic_exchange(&rt->phase, WEFT_PHASE_STOPPING) == WEFT_PHASE_STOPPED) {
-        atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
-        return rt->stop_result;
-    }
-    stop_ingest(rt, deadline_mono_ms);
     size_t n = rt->config->n_components[WEFT_KIND_EXPORTER];
+    int result = 0;
+
     for (size_t i = 0; i < n; i++)
         if (rt->exporters[i].lane)
-            weft_lane_drain(rt->exporters[i].lane, deadline_mono_ms);
-    for (size_t i = 0; i < n; i++)
-        if (rt->exporters[i].lane && join_lane(rt, &rt->exporters[i]))
-            rt->stop_result = WEFT_ERR_TIMEOUT;
+            (park ? weft_lane_park : weft_lane_drain)(rt->exporters[i].lane, deadline_ms);
+    for (size_t i = 0; i < n; i++) {
+        if (!rt->exporters[i].lane)
+            continue;
+        int err = join_lane(rt, &rt->exporters[i]);
+        result = err ? err : result;
+        tell_kept(rt, &rt->exporters[i], park);
+    }
+    return result;
+}
+
+/* While the disk fails, records may have been taken in memory (on_disk_error): those end with the process. */
+static int tell_what_the_disk_did_not_take(const struct weft_runtime *rt)
+{
+    int result = 0;
+
+    for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next) {
+        struct weft_journal_stats j;
+        weft_journal_stats(e->journal, &j);
+        if (!e->path || j.memory_bytes == 0 || weft_journal_settled(e->journal) + 1 >= j.next_sequence)
+            continue;
+        weft_log(&rt->log, WEFT_LOG_ERROR, e->id,
+                 "the disk has failed (%s), and some of what waits was taken in memory (service.journal.on_disk_error): that is lost",
+                 weft_err_text(j.disk_error));
+        result = WEFT_ERR_TIMEOUT;
+    }
+    return result;
+}
+
+static bool begin_to_stop(struct weft_runtime *rt)
+{
+    if (atomic_exchange(&rt->phase, WEFT_PHASE_STOPPING) != WEFT_PHASE_STOPPED)
+        return true;
+    atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
+    return false;
+}
+
+int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
+{
+    if (!begin_to_stop(rt))
+        return rt->stop_result;
+    stop_ingest(rt, deadline_mono_ms);
+    int lost = end_lanes(rt, deadline_mono_ms, false), memory = tell_what_the_disk_did_not_take(rt);
+    rt->stop_result = lost ? lost : memory;
     atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
     return rt->stop_result;
+}
+
+/* Lanes first: a back end that hangs costs the time of its last request, and listeners need not be closed for that. */
+void weft_runtime_park(struct weft_runtime *rt, uint64_t deadline_mono_ms)
+{
+    if (!begin_to_stop(rt))
+        return;
+    (void)end_lanes(rt, deadline_mono_ms, true);
+    stop_ingest(rt, deadline_mono_ms ? weft_clock_mono_ms() + PARK_INGEST_MS : 0);
+    atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
 }
 
 void weft_runtime_free(struct weft_runtime *rt)
 {
     if (!rt)
         return;
-    (void)weft_runtime_stop(rt, 0);
+    weft_runtime_park(rt, 0);
     weft_runtime_unbuild(rt);
     uv_mutex_destroy(&rt->figures_lock);
     free(rt);

@@ -22,12 +22,13 @@ static int failed(const struct weft_runtime *rt, const char *id, const char *wha
     return err;
 }
 
-/* What memory_limit leaves beside a journal in memory. */
+/* What memory_limit leaves beside journals in memory. */
 static uint64_t spare_memory(const struct weft_runtime *rt)
 {
     const struct weft_service *s = &rt->config->service;
+    uint64_t journals = weft_service_journal_memory(s);
 
-    return s->memory_limit > s->journal_max_size ? s->memory_limit - s->journal_max_size : 0;
+    return s->memory_limit > journals ? s->memory_limit - journals : 0;
 }
 
 uint64_t weft_runtime_receiver_budget(const struct weft_runtime *rt)
@@ -94,16 +95,20 @@ static int build_pipeline(struct weft_runtime *rt, size_t index)
         if (err)
             return err;
     }
+    int err = weft_shelf_take(rt->shelf, config->id, config->signal, &p->entry);
+    if (err)
+        return err;
     struct weft_pipeline_options options = {
         .id = config->id,
         .signal = config->signal,
+        .journal = p->entry->journal,
         .processors = p->processors,
         .n_processors = config->n_processors,
         .journal_size = weft_pipeline_share(s->journal_max_size, rt->config->n_pipelines),
         .shed = rt->shed,
     };
-    int err = s->journal_mode == WEFT_SERVICE_DISK ? WEFT_ERR_UNSUPPORTED : weft_pipeline_open(&p->pipeline, &options);
-    return err ? failed(rt, config->id, "cannot open the journal", err) : 0;
+    err = weft_pipeline_open(&p->pipeline, &options);
+    return err ? failed(rt, config->id, "cannot make the pipeline", err) : 0;
 }
 
 /* ---- exporters ---- */
@@ -115,19 +120,54 @@ static bool names(const size_t *list, size_t n, size_t index)
     return false;
 }
 
-static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t index)
+static struct weft_lane_source source_of(const struct weft_shelf_entry *e)
 {
-    struct weft_lane_source *sources = calloc(rt->config->n_pipelines, sizeof *sources);
+    return (struct weft_lane_source){ .pipeline = e->id, .journal = e->journal, .signal = e->signal, .lasting = e->path != NULL,
+                                      .ends = e->orphan };
+}
+
+static bool wants_orphan(const struct weft_shelf_entry *e, const char *exporter)
+{
+    return e->orphan && weft_shelf_waits_for(e, exporter);
+}
+
+/* The pipelines that name the exporter, and what waits for it in journals that have no pipeline any more. `sources` has room
+ * for all journals. How many there are. */
+static size_t find_sources(const struct weft_runtime *rt, size_t index, struct weft_lane_source *sources)
+{
     size_t n = 0;
 
-    if (!sources)
-        return UV_ENOMEM;
     for (size_t i = 0; i < rt->config->n_pipelines; i++) {
         const struct weft_config_pipeline *p = &rt->config->pipelines[i];
         if (names(p->exporters, p->n_exporters, index))
-            sources[n++] = (struct weft_lane_source){ .pipeline = p->id, .journal = weft_pipeline_journal(rt->pipelines[i].pipeline),
-                                                      .signal = p->signal };
+            sources[n++] = source_of(rt->pipelines[i].entry);
     }
+    for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next) {
+        if (!wants_orphan(e, rt->exporters[index].component->id))
+            continue;
+        weft_log(&rt->log, WEFT_LOG_INFO, e->id, "the configuration has no such pipeline; sending what waits in its journal to '%s'",
+                 rt->exporters[index].component->id);
+        sources[n++] = source_of(e);
+    }
+    return n;
+}
+
+static size_t count_journals(const struct weft_runtime *rt)
+{
+    size_t n = 0;
+
+    for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next)
+        n++;
+    return n;
+}
+
+static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t index)
+{
+    struct weft_lane_source *sources = calloc(count_journals(rt) + 1, sizeof *sources);
+
+    if (!sources)
+        return UV_ENOMEM;
+    size_t n = find_sources(rt, index, sources);
     struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n,
                                      .letters = e->letters };
     int err = weft_lane_open(&e->lane, &setup);
@@ -239,7 +279,8 @@ static size_t scratch_limit(const struct weft_runtime *rt)
         size_t payload = weft_journal_max_payload(weft_pipeline_journal(rt->pipelines[i].pipeline));
         largest = payload > largest ? payload : largest;
     }
-    return 4 * largest + (1 << 20);
+    size_t most = (size_t)(rt->config->service.memory_limit / 8); /* a journal on disk takes more than memory can */
+    return 4 * (largest < most ? largest : most) + (1 << 20);
 }
 
 static int build_loops(struct weft_runtime *rt)
@@ -272,8 +313,11 @@ int weft_runtime_build(struct weft_runtime *rt)
     rt->extensions = calloc(config->n_components[WEFT_KIND_EXTENSION] + 1, sizeof *rt->extensions);
     if (!rt->pipelines || !rt->exporters || !rt->receivers || !rt->extensions || weft_shed_open(&rt->shed))
         return failed(rt, "agent", "cannot start", UV_ENOMEM);
+    err = weft_shelf_begin(rt->shelf, &config->service, config->n_pipelines);
     for (size_t i = 0; i < config->n_pipelines && !err; i++)
         err = build_pipeline(rt, i);
+    if (!err)
+        weft_shelf_finish(rt->shelf);
     for (size_t i = 0; i < config->n_components[WEFT_KIND_EXPORTER] && !err; i++)
         err = build_exporter(rt, i);
     if (!err)

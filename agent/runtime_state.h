@@ -16,6 +16,7 @@ enum weft_phase { WEFT_PHASE_NEW, WEFT_PHASE_RUNNING, WEFT_PHASE_STOPPING, WEFT_
 
 struct weft_rt_pipeline {
     const struct weft_config_pipeline *config;
+    const struct weft_shelf_entry *entry;   /* its journal */
     struct weft_pipeline *pipeline;
     struct weft_processor **processors;     /* config->n_processors of them */
     bool *started;                          /* of the processors */
@@ -44,6 +45,7 @@ struct weft_rt_extension {
 
 struct weft_runtime {
     const struct weft_config *config;
+    struct weft_shelf *shelf;
     struct weft_log log;
     struct weft_arena arena;                /* strings of the instances' options */
     struct weft_rt_pipeline *pipelines;     /* config->n_pipelines */
@@ -56,6 +58,7 @@ struct weft_runtime {
     struct weft_shed *shed;
     uv_mutex_t figures_lock;                /* a lane's figures may not be asked for while it is joined */
     _Atomic int phase;                      /* enum weft_phase */
+    bool ran;                               /* lanes were started: what they leave is worth a line */
     int stop_result;
 };
 

@@ -2,6 +2,7 @@
 /* service.c: see service.h. The Collector's telemetry keys are mapped to the one admin endpoint. */
 #include "agent/service.h"
 
+#include "agent/directory.h"
 #include "core/endpoint.h"
 #include "core/err.h"
 
@@ -10,7 +11,7 @@
 
 #define S struct weft_service
 
-enum { RETENTION_SIZE = 256 << 20, RETENTION_AGE_MS = 24 * 3600 * 1000, DIRECTORY_MAX = 3000 };
+enum { RETENTION_SIZE = 256 << 20, RETENTION_AGE_MS = 24 * 3600 * 1000, DIRECTORY_MAX = 3000, FALLBACK_PART = 4 };
 
 static const char *const journal_modes[] = { "memory", "disk", NULL };
 static const char *const syncs[] = { "none", "interval", "always", NULL };
@@ -37,7 +38,8 @@ const struct weft_option weft_service_options[] = {
     WEFT_MSEC("journal.retention.age", S, retention_age, .min = 0, .max = 31536000000,
               .help = "nothing older is kept for that; 0 is any age; 24h on disk unless set"),
     WEFT_ENUM("journal.on_disk_error", S, on_disk_error, .fallback = "refuse", .words = disk_errors,
-              .help = "while the disk is full or fails: refuse new input with a retryable answer, or take it in memory, where a crash loses it"),
+              .help = "while the disk is full or fails: refuse new input with a retryable answer, or take it in memory (up to a quarter of "
+                      "memory_limit), where a crash loses it"),
     WEFT_MSEC("journal.removed_exporter_grace", S, removed_exporter_grace, .fallback = "10m", .min = 0, .max = 604800000,
               .help = "how long what waits for an exporter that a pipeline names no more is kept for its return"),
     WEFT_BYTES("journal.dead_letters.max_size", S, dead_letters_max_size, .min = 1 << 20, .max = 0x1p40,
@@ -187,6 +189,31 @@ static void warn_unused(const struct weft_node *section, struct weft_problems *w
         if (at)
             weft_problem_at_key(warnings, at, "service::journal::%s means nothing while service::journal::mode is memory", keys[i]);
     }
+}
+
+uint64_t weft_service_fallback_memory(const struct weft_service *s)
+{
+    return s->journal_mode == WEFT_SERVICE_DISK && s->on_disk_error == WEFT_SERVICE_DISK_MEMORY ? s->memory_limit / FALLBACK_PART : 0;
+}
+
+uint64_t weft_service_journal_memory(const struct weft_service *s)
+{
+    return s->journal_mode == WEFT_SERVICE_MEMORY ? s->journal_max_size : weft_service_fallback_memory(s);
+}
+
+void weft_service_check_system(const struct weft_service *s, const struct weft_node *section, struct weft_problems *warnings)
+{
+    char at[WEFT_DIRECTORY_PATH] = "";
+    const struct weft_node *node = journal_key(section, "directory", NULL);
+
+    if (s->journal_mode != WEFT_SERVICE_DISK)
+        return;
+    int err = weft_directory_check(s->journal_directory, at);
+    if (!err)
+        return;
+    weft_problem(warnings, node ? node : journal_key(section, "mode", NULL),
+                 "service::journal::directory: %s cannot be %s by this user: %s: %s", s->journal_directory,
+                 strcmp(at, s->journal_directory) == 0 ? "written" : "made", at, weft_err_text(err));
 }
 
 int weft_service_load(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,

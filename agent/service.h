@@ -40,4 +40,13 @@ extern const struct weft_option weft_service_options[];
 int weft_service_load(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,
                       struct weft_problems *warnings, struct weft_service *ret_service);
 
+/* Bytes of memory_limit that journals on disk may take while the disk fails (on_disk_error memory); else 0. */
+uint64_t weft_service_fallback_memory(const struct weft_service *s);
+
+/* What journals take of memory_limit when all is well or, on disk, the disk fails. */
+uint64_t weft_service_journal_memory(const struct weft_service *s);
+
+/* Warns when journals on disk could not be made as the system is now. Changes nothing. `section` is the node of `service`. */
+void weft_service_check_system(const struct weft_service *s, const struct weft_node *section, struct weft_problems *warnings);
+
 #endif

@@ -152,6 +152,34 @@ size_t weft_journal_max_payload(const struct weft_journal *j)
     return j->max_payload;
 }
 
+/* The tail must leave room for another one of its size, or it could lock that out (see choose_sizes). */
+static bool fits(const struct weft_journal *j, uint64_t max_size)
+{
+    return j->in_use <= max_size && j->tail->size <= max_size / 2;
+}
+
+int weft_journal_resize(struct weft_journal *j, uint64_t max_size, uint64_t retain, uint64_t retain_ms)
+{
+    struct weft_journal_options o = { .max_size = max_size, .retain = retain, .retain_ms = retain_ms };
+    int err = 0;
+
+    if (max_size < MIN_SIZE)
+        return UV_EINVAL;
+    if (j->backing != &weft_backing_memory)
+        return WEFT_ERR_UNSUPPORTED;
+    pthread_mutex_lock(&j->lock);
+    size_t before = j->retain;
+    j->retain = 0;
+    weft_journal_reclaim(j);
+    if (fits(j, max_size))
+        choose_sizes(j, &o);
+    else
+        err = WEFT_ERR_FULL, j->retain = before;
+    pthread_mutex_unlock(&j->lock);
+    weft_journal_trim(j); /* segments of the old size are of no more use */
+    return err;
+}
+
 /* ---- appending ---- */
 
 static int get_segment(struct weft_journal *j, size_t size, struct weft_segment **ret_segment)

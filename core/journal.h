@@ -139,6 +139,10 @@ enum weft_journal_mode weft_journal_mode(const struct weft_journal *j);
  * must fit at once, or a settled one could lock out the next. */
 size_t weft_journal_max_payload(const struct weft_journal *j);
 
+/* Memory mode: another max_size and retention for a journal that nobody appends to meanwhile. WEFT_ERR_FULL: what is kept does not
+ * fit, and nothing has changed; UV_EINVAL: less than 1 MiB; WEFT_ERR_UNSUPPORTED: disk mode, where a new open does it. */
+int weft_journal_resize(struct weft_journal *j, uint64_t max_size, uint64_t retain, uint64_t retain_ms);
+
 /* Appends a copy of *r (sequence is ignored; *ret_sequence, if not NULL, is the one given).
  * WEFT_ERR_FULL: nothing was taken (in disk mode also while the disk takes nothing); WEFT_ERR_LIMIT: the same, the system gave no memory. WEFT_ERR_TOO_LARGE: it can
  * never fit. Any thread, never blocks on readers. */
