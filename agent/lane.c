@@ -86,6 +86,19 @@ static enum prospect wait_for(struct weft_lane *lane, uint64_t ms)
     return MUST_WAIT;
 }
 
+/* What has not been sent yet: live records, then the replay's; the other way round when those had their share. */
+static int read_new(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
+{
+    bool due = weft_lane_replay_is_due(lane);
+    int found = due ? weft_lane_replay_read(lane, ret_batch) : 0;
+
+    if (found)
+        return found;
+    found = weft_lane_read(lane, ret_batch);
+    lane->live_in_a_row += found == 1;
+    return found || due ? found : weft_lane_replay_read(lane, ret_batch);
+}
+
 /* One batch, one that is READY before what has not been read. With nothing held it is read ahead of its time, because only so
  * is it known whether there is anything to wait for. */
 static enum prospect send_one(struct weft_lane *lane)
@@ -93,9 +106,9 @@ static enum prospect send_one(struct weft_lane *lane)
     struct weft_lane_batch *b = weft_lane_ready(lane);
     uint64_t wait = !b && lane->n_held > 0 ? weft_lane_room(lane) : 0;
 
-    if (wait || (!b && lane->n_held >= lane->concurrency))
+    if (wait || (!b && lane->n_held + weft_lane_replay_out(lane) >= lane->concurrency))
         return wait_for(lane, wait ? wait : WEFT_LANE_AFTER_OUTCOME);
-    int found = b ? 1 : weft_lane_read(lane, &b);
+    int found = b ? 1 : read_new(lane, &b);
     if (found == 0)
         return NOTHING_THERE;
     if (found < 0 || weft_lane_prepare(b))
@@ -192,6 +205,7 @@ static void begin_to_close(struct weft_lane *lane)
 {
     struct weft_lane_batch *b;
 
+    weft_lane_replay_look(lane, true);
     lane->closing = true;
     while ((b = weft_lane_ready(lane)) != NULL) {
         b->place = WEFT_LANE_LEFT;
@@ -263,6 +277,7 @@ static void pump(uv_prepare_t *prepare)
     if (!lane->dirty || lane->closing)
         return;
     lane->dirty = false;
+    weft_lane_replay_look(lane, draining(lane));
     if (leaves_the_rest(lane)) {
         end_with_what_is_out(lane);
         return;
@@ -274,7 +289,7 @@ static void pump(uv_prepare_t *prepare)
     if (prospect == NOTHING_THERE && !arm_all(lane))
         prospect = MORE;
     go_on_at_once(lane, prospect == MORE);
-    if (prospect == NOTHING_THERE && drain && lane->n_held == 0)
+    if (prospect == NOTHING_THERE && drain && lane->n_held == 0 && lane->n_out == 0)
         begin_to_close(lane);
     else if (prospect == NOTHING_THERE)
         watch_for_quiet(lane);
@@ -649,6 +664,7 @@ static void close_readers(struct weft_lane *lane)
         weft_cursor_close(lane->readers[i].cursor);
         lane->readers[i].cursor = NULL;
     }
+    weft_lane_replay_close(lane);
     weft_lane_free_batches(lane);
 }
 
@@ -705,6 +721,7 @@ void weft_lane_free(struct weft_lane *lane)
     uv_mutex_destroy(&lane->error_lock);
     weft_buf_release(&lane->letter_body);
     weft_lane_endpoints_free(lane);
+    weft_lane_replay_free(lane);
     free(lane->readers);
     free(lane->id);
     free(lane);

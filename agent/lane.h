@@ -128,10 +128,14 @@ struct weft_lane_endpoint_stats {
     char error[WEFT_LANE_ENDPOINT_ERROR_LEN]; /* what it last failed with; "" since it went well again */
 };
 
+/* What became of an item that was sent again. */
+enum weft_replay_outcome { WEFT_REPLAY_SENT, WEFT_REPLAY_REJECTED, WEFT_REPLAY_DROPPED, WEFT_REPLAY_OUTCOMES };
+
 struct weft_lane_stats {
     bool has_signal[WEFT_SIGNALS];     /* signals that a pipeline brings to this lane */
     uint64_t recovered_items[WEFT_SIGNALS]; /* waited already when the lane opened; what its journals took comes on top */
     uint64_t sent_items[WEFT_SIGNALS], sent_bytes[WEFT_SIGNALS], retries[WEFT_SIGNALS];
+    uint64_t replayed_items[WEFT_SIGNALS][WEFT_REPLAY_OUTCOMES]; /* not among the others */
     uint64_t duration_count, duration_sum_ns;
     uint64_t duration_buckets[WEFT_LANE_BUCKETS + 1]; /* not cumulative */
     unsigned in_flight;                /* batches */

@@ -96,7 +96,7 @@ static struct weft_lane_batch *new_batch(void)
     return b;
 }
 
-static struct weft_lane_batch *get_batch(struct weft_lane *lane)
+struct weft_lane_batch *weft_lane_get_batch(struct weft_lane *lane)
 {
     struct weft_lane_batch *b = lane->free_batches;
 
@@ -107,7 +107,7 @@ static struct weft_lane_batch *get_batch(struct weft_lane *lane)
 }
 
 /* Empties a batch and keeps it for the next time. */
-static void put_batch(struct weft_lane *lane, struct weft_lane_batch *b)
+void weft_lane_put_batch(struct weft_lane *lane, struct weft_lane_batch *b)
 {
     struct weft_record *records = b->base.records;
     uint8_t *states = b->base.item_state;
@@ -164,7 +164,7 @@ static void enlist(struct weft_lane *lane, struct weft_lane_batch *b, struct wef
 
 int weft_lane_read(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
 {
-    struct weft_lane_batch *b = get_batch(lane);
+    struct weft_lane_batch *b = weft_lane_get_batch(lane);
 
     if (!b)
         return UV_ENOMEM;
@@ -177,7 +177,7 @@ int weft_lane_read(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
         *ret_batch = b;
         return 1;
     }
-    put_batch(lane, b);
+    weft_lane_put_batch(lane, b);
     return 0;
 }
 
@@ -196,12 +196,16 @@ struct weft_lane_batch *weft_lane_ready(const struct weft_lane *lane)
 static void count(struct weft_lane_batch *b, uint64_t n)
 {
     b->counted += n;
-    atomic_fetch_add_explicit(&b->reader->counted_items, n, memory_order_release);
+    if (b->reader)
+        atomic_fetch_add_explicit(&b->reader->counted_items, n, memory_order_release);
 }
 
 static void count_sent(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t n)
 {
-    weft_lane_add(&lane->sent_items[b->base.signal], n);
+    if (b->replay)
+        weft_lane_replay_count(lane, b, WEFT_REPLAY_SENT, n);
+    else
+        weft_lane_add(&lane->sent_items[b->base.signal], n);
     b->counted_sent += n;
     count(b, n);
 }
@@ -211,7 +215,10 @@ void weft_lane_count_lost(struct weft_lane *lane, struct weft_lane_batch *b, enu
 {
     if (n == 0)
         return;
-    weft_lane_lose(lane, state == WEFT_ITEM_REJECTED ? WEFT_LANE_FAILED : WEFT_LANE_DROPPED, b->base.signal, reason, n);
+    if (b->replay)
+        weft_lane_replay_count(lane, b, state == WEFT_ITEM_REJECTED ? WEFT_REPLAY_REJECTED : WEFT_REPLAY_DROPPED, n);
+    else
+        weft_lane_lose(lane, state == WEFT_ITEM_REJECTED ? WEFT_LANE_FAILED : WEFT_LANE_DROPPED, b->base.signal, reason, n);
     count(b, n);
 }
 
@@ -279,6 +286,10 @@ void weft_lane_settle(struct weft_lane *lane, struct weft_lane_batch *b)
     assert(b->counted == b->base.n_items);
     assert(b->base.exporter_data == NULL);
     b->place = WEFT_LANE_FINAL;
+    if (b->replay) {
+        weft_lane_replay_settle(lane, b);
+        return;
+    }
     lane->n_held--;
     while (reader->first && reader->first->place == WEFT_LANE_FINAL) {
         struct weft_lane_batch *done = reader->first;
@@ -287,7 +298,7 @@ void weft_lane_settle(struct weft_lane *lane, struct weft_lane_batch *b)
             reader->last = &reader->first;
         atomic_fetch_sub_explicit(&reader->counted_items, done->base.n_items, memory_order_relaxed);
         weft_cursor_settle(reader->cursor, done->last_sequence); /* last: figures may count twice, not miss */
-        put_batch(lane, done);
+        weft_lane_put_batch(lane, done);
     }
     note_oldest(reader);
 }

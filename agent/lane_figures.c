@@ -119,6 +119,8 @@ static void copy_counters(const struct weft_lane *lane, struct weft_lane_stats *
         s->sent_items[i] = get(&lane->sent_items[i]);
         s->sent_bytes[i] = get(&lane->sent_bytes[i]);
         s->retries[i] = get(&lane->retries[i]);
+        for (int k = 0; k < WEFT_REPLAY_OUTCOMES; k++)
+            s->replayed_items[i][k] = get(&lane->replayed[i][k]);
     }
     for (size_t i = 0; i <= WEFT_LANE_BUCKETS; i++)
         s->duration_buckets[i] = get(&lane->duration_buckets[i]);

@@ -5,6 +5,7 @@
  *   lane_batch.c      batches: read from a cursor, judged item by item, settled in order
  *   lane_letters.c    refused items on their way into the dead-letter journal
  *   lane_endpoints.c  where a batch goes: breaker, backoff and limit of each endpoint
+ *   lane_replay.c     what is sent again, beside all that
  *   lane_figures.c    counters, losses by reason
  *
  * Everything here belongs to the lane's thread, but for the atomics and what lane_figures.c reads through them. */
@@ -15,6 +16,7 @@
 #include "agent/bell.h"
 #include "agent/lane.h"
 #include "agent/lane_endpoints.h"
+#include "agent/lane_replay.h"
 
 #include <stdatomic.h>
 
@@ -35,7 +37,8 @@ enum weft_lane_batch_place {
 struct weft_lane_batch {
     struct weft_batch base;           /* first: the exporter's pointer is ours */
     struct weft_lane_batch *next;     /* in its source's list, or in the list of free ones */
-    struct weft_lane_reader *reader;
+    struct weft_lane_reader *reader;  /* NULL: a batch of the replay */
+    struct weft_lane_replay *replay;  /* NULL: a live batch */
     enum weft_lane_batch_place place;
     uint64_t last_sequence;
     uint64_t sent_at_ns;
@@ -108,6 +111,13 @@ struct weft_lane {
     struct weft_lane_refusal refusal;
     struct weft_buf letter_body;
 
+    struct weft_lane_replay *replaying;            /* the one that runs; the lane's thread */
+    _Atomic(struct weft_lane_replay *) replay_in;  /* the next one, from main */
+    struct weft_lane_replay *replay;               /* the last one that main began; main's */
+    uint64_t n_replays;
+    unsigned live_in_a_row;                        /* live batches since the replay's last */
+    _Atomic uint64_t replayed[WEFT_SIGNALS][WEFT_REPLAY_OUTCOMES];
+
     /* from and to main */
     uv_sem_t answer;            /* start has a result */
     int start_result;
@@ -162,6 +172,10 @@ void weft_lane_count_lost(struct weft_lane *lane, struct weft_lane_batch *b, enu
 /* The batch is FINAL: settles what can be settled of its reader and frees those batches. */
 void weft_lane_settle(struct weft_lane *lane, struct weft_lane_batch *b);
 
+/* An empty batch, or NULL; and back. */
+struct weft_lane_batch *weft_lane_get_batch(struct weft_lane *lane);
+void weft_lane_put_batch(struct weft_lane *lane, struct weft_lane_batch *b);
+
 /* Frees every batch there is, settled or not. After the exporter has stopped. */
 void weft_lane_free_batches(struct weft_lane *lane);
 
@@ -173,6 +187,30 @@ void weft_lane_refuse(struct weft_lane *lane, struct weft_lane_batch *b, uint64_
 
 /* Writes and counts what was held back. Before a batch settles or is given up. */
 void weft_lane_flush_letters(struct weft_lane *lane);
+
+/* ---- lane_replay.c ---- */
+
+/* Before each look for work: takes a new replay over, ends one that was cancelled, or whose lane stops. */
+void weft_lane_replay_look(struct weft_lane *lane, bool stopping);
+
+/* Live batches have had their share. */
+bool weft_lane_replay_is_due(const struct weft_lane *lane);
+
+/* Its batch to send: one that is READY, or a new one. 1, 0: none now; UV_ENOMEM. */
+int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_batch);
+
+/* 1 while a batch of it is with the exporter. */
+size_t weft_lane_replay_out(const struct weft_lane *lane);
+
+/* Counts an outcome of items of its batch. */
+void weft_lane_replay_count(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_replay_outcome outcome, uint64_t n);
+
+/* Every item of its batch has its outcome. */
+void weft_lane_replay_settle(struct weft_lane *lane, struct weft_lane_batch *b);
+
+/* The lane's thread is gone: ends what runs and frees it all, but for the figures, which free takes away. */
+void weft_lane_replay_close(struct weft_lane *lane);
+void weft_lane_replay_free(struct weft_lane *lane);
 
 /* ---- lane_figures.c ---- */
 /* Closes the cursor of a reader that is done; its last figures stay. On the lane's thread. */

@@ -222,6 +222,18 @@ static void put_dropped(struct page *p, const char *exporter, const struct weft_
     put_reasons(p, exporter, s, WEFT_LANE_DROPPED);
 }
 
+static void put_replayed(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+{
+    static const char *const outcomes[] = { "sent", "rejected", "dropped" };
+
+    for (int i = 0; i < WEFT_SIGNALS; i++) {
+        for (int k = 0; s->has_signal[i] && k < WEFT_REPLAY_OUTCOMES; k++) {
+            struct weft_label labels[] = { LABEL("exporter", exporter), LABEL("signal", signal_name(i)), LABEL("outcome", outcomes[k]) };
+            put_uint(p, "_total", labels, COUNT(labels), s->replayed_items[i][k]);
+        }
+    }
+}
+
 static void put_gauge(struct page *p, const char *exporter, uint64_t value)
 {
     struct weft_label labels[] = { LABEL("exporter", exporter) };
@@ -308,6 +320,7 @@ static void write_sent_bytes(struct page *p)    { put_lanes(p, put_sent_bytes); 
 static void write_failed(struct page *p)        { put_lanes(p, put_failed); }
 static void write_retries(struct page *p)       { put_lanes(p, put_retries); }
 static void write_dropped(struct page *p)       { put_lanes(p, put_dropped); }
+static void write_replayed(struct page *p)      { put_lanes(p, put_replayed); }
 static void write_queue_items(struct page *p)   { put_lanes(p, put_queue_items); }
 static void write_queue_bytes(struct page *p)   { put_lanes(p, put_queue_bytes); }
 static void write_capacity(struct page *p)      { put_lanes(p, put_capacity); }
@@ -554,6 +567,8 @@ static const struct family families[] = {
       "Items that were given up on before the back end had taken them.", write_dropped_of_all },
     { "weft_recovered_items", "counter", "", "exporter, signal",
       "Items that waited for the exporter already when it was started: from before the last start, or the last reload.", write_recovered },
+    { "weft_replayed_items", "counter", "", "exporter, signal, outcome",
+      "Items that a replay sent again, by what became of them; they are not among the other figures.", write_replayed },
     { "weft_dead_letter_items", "gauge", "", "exporter", "Items that the back end refused for good and that are kept.",
       write_letter_items },
     { "weft_dead_letter_bytes", "gauge", "bytes", "exporter", "Bytes of the dead letters that are kept.", write_letter_bytes },

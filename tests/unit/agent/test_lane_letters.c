@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a back end refuses for good: it is kept as dead letters, with its words, before it is counted. */
-#include "agent/lane.h"
+/* What a back end refuses for good: it is kept as dead letters, with its words, before it is counted; and what is sent again, beside
+ * live delivery: dead letters, and records that the journal still keeps. */
+#include "agent/lane_replay.h"
 #include "core/clock.h"
 #include "core/err.h"
 #include "tests/support/fake_lane.h"
@@ -16,7 +17,8 @@
 enum { MIB = 1 << 20, PATIENCE_MS = 20000, SEEN = 16384 };
 
 /* ---- a back end that judges each item by a letter of `plan`, which is used again and again:
- *   s sent    a, b refused, "mapping" with words of its own    h the request as a whole refused (400)    d left out ---- */
+ *   s sent    a, b refused, "mapping" with words of its own    h the request as a whole refused (400)    d left out
+ *   r the request as a whole put off ---- */
 struct fake {
     struct weft_exporter base;
     _Atomic(const char *) plan;
@@ -45,6 +47,10 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
     f->n_sends++;
     if (*plan == 'h') {
         self->host->done(self, b, WEFT_REJECTED, "http_400", "no such index", 0);
+        return;
+    }
+    if (*plan == 'r') {
+        self->host->done(self, b, WEFT_RETRY, "http_503", "not now", 0);
         return;
     }
     for (uint64_t i = 0; i < b->n_items; i++) {
@@ -84,7 +90,7 @@ static int setup(void **state)
 
     assert_non_null(f);
     f->fake = (struct fake){ .base = { .type = &type, .id = "es/fake" }, .plan = "s" };
-    assert_int_equal(weft_journal_open(&f->journal, &(struct weft_journal_options){ .name = "logs", .max_size = 8 * MIB }), 0);
+    assert_int_equal(weft_journal_open(&f->journal, &(struct weft_journal_options){ .name = "logs", .max_size = 8 * MIB, .retain = 4 * MIB }), 0);
     assert_int_equal(weft_letters_open(&f->letters, &(struct weft_journal_options){ .name = "es", .max_size = MIB }), 0);
     struct weft_lane_config config = { .retry_enabled = true, .initial_interval = 1, .max_interval = 3 };
     struct weft_lane_source source = { .pipeline = "logs", .journal = f->journal, .signal = WEFT_LOGS };
@@ -258,6 +264,220 @@ static void what_cannot_be_kept_is_dropped_for_a_reason_of_its_own(void **state)
     assert_string_equal(letters_of(f), "");
 }
 
+/* ---- sending again ---- */
+static struct weft_replay_progress replay(struct fixture *f, struct weft_replay_setup setup)
+{
+    uint64_t give_up = weft_clock_mono_ms() + PATIENCE_MS;
+    struct weft_replay_progress p;
+
+    assert_int_equal(weft_lane_replay_begin(f->lane, &setup), 0);
+    for (;;) {
+        weft_lane_replay_progress(f->lane, &p);
+        if (p.state != WEFT_REPLAY_RUNNING)
+            return p;
+        if (weft_clock_mono_ms() > give_up)
+            fail_msg("the replay does not end: %d of %d items", (int)p.seen_items, (int)p.total_items);
+        sched_yield();
+    }
+}
+
+static bool was_seen(const struct fake *f, uint64_t from, uint64_t journal, uint64_t sequence, uint32_t item)
+{
+    for (uint64_t i = from; i < f->n_seen; i++)
+        if (f->seen[i].journal == journal && f->seen[i].sequence == sequence && f->seen[i].item == item)
+            return true;
+    return false;
+}
+
+static const struct weft_replay_setup all_letters = { .letters = true };
+
+static void letters_that_are_taken_after_all_leave_and_keep_their_names(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_letters_stats l;
+
+    f->fake.plan = "sab";
+    take(f, 0, 6);
+    take(f, 6, 3);
+    (void)settled(f);
+    uint64_t before = f->fake.n_seen;
+    f->fake.plan = "s";
+    struct weft_replay_progress p = replay(f, all_letters);
+    assert_int_equal(p.state, WEFT_REPLAY_DONE);
+    assert_int_equal(p.total_items, 6);
+    assert_int_equal(p.seen_items, 6);
+    assert_int_equal(p.sent_items, 6);
+    assert_int_equal(p.rejected_items + p.dropped_items + p.expired_items, 0);
+    assert_true(p.ended_ns >= p.began_ns);
+    assert_int_equal(f->fake.n_seen - before, 6);
+    for (uint64_t i = 0; i < 9; i++)
+        if (was_seen(&f->fake, before, weft_journal_id(f->journal), i < 6 ? 1 : 2, (uint32_t)(i < 6 ? i : i - 6)) != (i % 3 > 0))
+            fail_msg("item %d", (int)i);
+    assert_string_equal(letters_of(f), "");
+    weft_letters_stats(f->letters, &l);
+    assert_int_equal(l.replayed_items, 6);
+    struct weft_lane_stats s = settled(f); /* the sum does not know of it */
+    assert_int_equal(s.sent_items[WEFT_LOGS], 3);
+    assert_int_equal(s.replayed_items[WEFT_LOGS][WEFT_REPLAY_SENT], 6);
+}
+
+static void letters_that_are_refused_again_are_written_anew_and_not_tried_twice(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.plan = "h";
+    take(f, 0, 4);
+    take(f, 4, 2);
+    (void)settled(f);
+    uint64_t sends = f->fake.n_sends;
+    f->fake.plan = "sa";
+    struct weft_replay_progress p = replay(f, all_letters);
+    assert_int_equal(f->fake.n_sends, sends + 1);
+    assert_int_equal(p.sent_items, 3);
+    assert_int_equal(p.rejected_items, 3);
+    assert_string_equal(letters_of(f), "1/1+1 mapping field [a]; 1/3+1 mapping field [a]; 2/1+1 mapping field [a]; ");
+    f->fake.plan = "s";
+    p = replay(f, all_letters);
+    assert_int_equal(p.number, 2);
+    assert_int_equal(p.sent_items, 3);
+    assert_string_equal(letters_of(f), "");
+}
+
+static void a_letter_with_an_item_that_was_left_out_stays(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.plan = "h";
+    take(f, 0, 2);
+    take(f, 2, 2);
+    (void)settled(f);
+    f->fake.plan = "sssd";
+    struct weft_replay_progress p = replay(f, all_letters);
+    assert_int_equal(p.dropped_items, 1);
+    assert_string_equal(letters_of(f), "2/0+2 http_400 no such i; ");
+}
+
+static void only_letters_of_the_reason_are_sent_again(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.plan = "h";
+    take(f, 0, 2);
+    (void)settled(f);
+    f->fake.plan = "a";
+    take(f, 2, 3);
+    (void)settled(f);
+    f->fake.plan = "s";
+    struct weft_replay_progress p = replay(f, (struct weft_replay_setup){ .letters = true, .reason = "mapping" });
+    assert_int_equal(p.total_items, 3);
+    assert_int_equal(p.sent_items, 3);
+    assert_string_equal(letters_of(f), "1/0+2 http_400 no such i; ");
+}
+
+static void records_that_are_kept_are_sent_again_as_far_as_they_match(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_match_error error;
+    struct weft_replay_setup setup = { .since_ns = 1002, .until_ns = 1007 };
+
+    take(f, 0, 2);  /* 1000: too early */
+    take(f, 2, 3);
+    take(f, 5, 2);
+    take(f, 7, 1);
+    take(f, 8, 2);  /* 1008: too late */
+    (void)settled(f);
+    uint64_t before = f->fake.n_seen;
+    struct weft_replay_progress p = replay(f, setup);
+    assert_int_equal(p.state, WEFT_REPLAY_DONE);
+    assert_int_equal(p.sent_items, 6);
+    assert_int_equal(f->fake.n_seen - before, 6);
+    before = f->fake.n_seen;
+    assert_int_equal(weft_match_compile("severity ~ 'item-[367]'", &setup.match, &error), 0);
+    p = replay(f, setup);
+    assert_int_equal(p.sent_items, 3);
+    assert_int_equal(f->fake.n_seen - before, 3);
+    uint64_t journal = weft_journal_id(f->journal);
+    assert_true(was_seen(&f->fake, before, journal, 2, 1) && was_seen(&f->fake, before, journal, 3, 1)
+                && was_seen(&f->fake, before, journal, 4, 0));
+    before = f->fake.n_sends;
+    assert_int_equal(weft_match_compile("severity ~ nothing", &setup.match, &error), 0);
+    p = replay(f, setup);
+    assert_int_equal(p.sent_items, 0);
+    assert_int_equal(f->fake.n_sends, before);
+    struct weft_lane_stats s = settled(f);
+    assert_int_equal(s.replayed_items[WEFT_LOGS][WEFT_REPLAY_SENT], 9);
+}
+
+static void a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_replay_progress p;
+
+    f->fake.plan = "h";
+    take(f, 0, 5);
+    (void)settled(f);
+    f->fake.plan = "r";
+    uint64_t sends = f->fake.n_sends, give_up = weft_clock_mono_ms() + PATIENCE_MS;
+    assert_int_equal(weft_lane_replay_begin(f->lane, &all_letters), 0);
+    assert_int_equal(weft_lane_replay_begin(f->lane, &all_letters), UV_EBUSY);
+    while (f->fake.n_sends < sends + 3 && weft_clock_mono_ms() < give_up)
+        sched_yield();
+    weft_lane_replay_cancel(f->lane);
+    do
+        weft_lane_replay_progress(f->lane, &p);
+    while (p.state == WEFT_REPLAY_RUNNING && weft_clock_mono_ms() < give_up);
+    assert_int_equal(p.state, WEFT_REPLAY_CANCELLED);
+    assert_string_equal(letters_of(f), "1/0+5 http_400 no such i; ");
+    f->fake.plan = "s";
+    assert_int_equal(replay(f, all_letters).sent_items, 5);
+}
+
+/* The lane ends while a replay cannot get through: it does not wait for it, and the letters are still there. */
+static void stopping_does_not_wait_for_a_replay(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_replay_progress p;
+
+    f->fake.plan = "h";
+    take(f, 0, 5);
+    (void)settled(f);
+    f->fake.plan = "r";
+    uint64_t sends = f->fake.n_sends;
+    assert_int_equal(weft_lane_replay_begin(f->lane, &all_letters), 0);
+    while (f->fake.n_sends < sends + 2)
+        sched_yield();
+    uint64_t began = weft_clock_mono_ms();
+    weft_lane_drain(f->lane, began + PATIENCE_MS);
+    assert_int_equal(weft_lane_join(f->lane, NULL), 0);
+    assert_true(weft_clock_mono_ms() - began < PATIENCE_MS / 2);
+    weft_lane_replay_progress(f->lane, &p);
+    assert_int_equal(p.state, WEFT_REPLAY_STOPPED);
+    assert_string_equal(letters_of(f), "1/0+5 http_400 no such i; ");
+}
+
+/* Live records come in all the time while letters are sent again: both get through, and both sums are right. */
+static void live_delivery_and_a_replay_go_on_beside_each_other(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_replay_progress p;
+    unsigned from = 0;
+
+    f->fake.plan = "h";
+    for (unsigned i = 0; i < 1000; i++)
+        take(f, from++, 1);
+    (void)settled(f);
+    f->fake.plan = "s";
+    assert_int_equal(weft_lane_replay_begin(f->lane, &all_letters), 0);
+    do {
+        take(f, from++, 1);
+        (void)settled(f);
+        weft_lane_replay_progress(f->lane, &p);
+    } while (p.state == WEFT_REPLAY_RUNNING && from < 100000);
+    assert_int_equal(p.state, WEFT_REPLAY_DONE);
+    assert_int_equal(p.sent_items, 1000);
+    assert_int_equal(settled(f).sent_items[WEFT_LOGS], from - 1000);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +485,14 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_request_that_is_refused_is_kept_record_by_record, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_too_large_for_one_letter_makes_several, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_kept_is_dropped_for_a_reason_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(letters_that_are_taken_after_all_leave_and_keep_their_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(letters_that_are_refused_again_are_written_anew_and_not_tried_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_letter_with_an_item_that_was_left_out_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_letters_of_the_reason_are_sent_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(records_that_are_kept_are_sent_again_as_far_as_they_match, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopping_does_not_wait_for_a_replay, setup, teardown),
+        cmocka_unit_test_setup_teardown(live_delivery_and_a_replay_go_on_beside_each_other, setup, teardown),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
