@@ -33,6 +33,7 @@ struct weft_loop {
     struct weft_bell bell;
     struct weft_receiver **receivers;
     struct weft_receiver *failed;
+    struct weft_loop_listener *listeners;
     size_t n_receivers;
     bool closed;                 /* the uv loop is closed */
 
@@ -72,6 +73,19 @@ static void on_ring(void *data)
         next = call->next;
         answer(l, call, call->function(call->data));
     }
+    for (const struct weft_loop_listener *listener = l->listeners; listener; listener = listener->next)
+        listener->on_ring(listener->data);
+}
+
+void weft_loop_listen(struct weft_loop *l, struct weft_loop_listener *listener)
+{
+    listener->next = l->listeners;
+    l->listeners = listener;
+}
+
+void weft_loop_ring(struct weft_loop *l)
+{
+    weft_bell_ring(&l->bell);
 }
 
 int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *options)

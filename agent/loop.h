@@ -29,6 +29,18 @@ void weft_loop_free(struct weft_loop *l);  /* after stop, or never started; acce
 uv_loop_t *weft_loop_uv(struct weft_loop *l);
 struct weft_arena *weft_loop_scratch(struct weft_loop *l);
 
+/* Something on the loop that other threads wake: on_ring(data) runs on the loop's thread after each ring. The owner's memory, as
+ * long as the loop runs. Before start. */
+struct weft_loop_listener {
+    void (*on_ring)(void *data);
+    void *data;
+    struct weft_loop_listener *next; /* private */
+};
+void weft_loop_listen(struct weft_loop *l, struct weft_loop_listener *listener);
+
+/* Any thread, between open and free; a loop that does not run any more does not hear it. */
+void weft_loop_ring(struct weft_loop *l);
+
 /* Starts the thread and on it the receivers, in order; returns when all have started or one has failed. 0, or the
  * code of what failed (*ret_failed, if not NULL, is that receiver; NULL when it was the thread itself). The array is copied. */
 int weft_loop_start(struct weft_loop *l, struct weft_receiver *const *receivers, size_t n,

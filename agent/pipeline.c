@@ -5,12 +5,14 @@
  *   process   a copy of the record runs through each pipeline's processors; new payloads lie in the loop's scratch
  *   reserve   room in every journal; when one says no, what was reserved is abandoned and the receiver refuses
  *   publish   copy and publish in each; from here on the receiver may say yes
+ *   await     unless a journal confirms only later what it has been given (confirm.h)
  *
  * Nothing is counted as accepted or dropped before the reservations stand, so that a client that is refused and
  * comes again is counted once. A branch that was full last time is asked first next time: as long as
  * it stays full, the others are not burdened with abandoned room. Counters have one writer each. */
 #include "agent/pipeline.h"
 
+#include "agent/confirm.h"
 #include "agent/shed.h"
 #include "core/clock.h"
 #include "core/err.h"
@@ -52,6 +54,8 @@ struct sink {
     struct weft_arena *scratch;
     struct branch *branches;
     size_t suspect;     /* the branch that was full last */
+    struct weft_confirm *confirm; /* NULL: yes never waits */
+    uint64_t *sequences; /* scratch of await: one a branch */
     _Atomic uint64_t accepted_items, accepted_records, accepted_bytes;
     _Atomic uint64_t refused_items[WEFT_REFUSALS];
 };
@@ -336,6 +340,9 @@ static int commit(struct weft_sink *base, struct weft_record *record)
     if (atomic_load_explicit(&in->draining, memory_order_relaxed))
         return refused(s, record, WEFT_ERR_DRAINING);
 
+    if (s->confirm && weft_confirm_full(s->confirm))
+        return refused(s, record, WEFT_ERR_LIMIT);
+
     set_times(record);
     record->signal = in->signal;
     int err = weigh(s, record);
@@ -413,12 +420,62 @@ static bool passed(struct weft_sink *base, unsigned place)
     return true;
 }
 
+/* ---- yes that waits ---- */
+
+static bool await(struct weft_sink *base, struct weft_commit *waiter)
+{
+    struct sink *s = (struct sink *)base;
+
+    for (size_t i = 0; i < s->intake->n_branches; i++)
+        s->sequences[i] = s->branches[i].kept ? s->branches[i].reservation.sequence : 0;
+    return weft_confirm_await(s->confirm, waiter, s->sequences);
+}
+
+static void forget(struct weft_sink *base, struct weft_commit *waiter)
+{
+    weft_confirm_forget(((struct sink *)base)->confirm, waiter);
+}
+
+static int prepare_waiting(struct sink *s, struct weft_pipeline *const *pipelines)
+{
+    size_t n = s->intake->n_branches;
+    struct weft_journal **journals = calloc(n, sizeof(struct weft_journal *));
+    int err = UV_ENOMEM;
+
+    s->sequences = calloc(n, sizeof *s->sequences);
+    if (journals && s->sequences) {
+        for (size_t i = 0; i < n; i++)
+            journals[i] = pipelines[i]->journal;
+        err = weft_confirm_new(&s->confirm, journals, n);
+    }
+    free(journals);
+    if (s->confirm) {
+        s->base.await = await;
+        s->base.forget = forget;
+    }
+    return err;
+}
+
+void weft_intake_set_ring(struct weft_intake *in, size_t i, void (*ring)(void *ctx), void *ctx)
+{
+    if (in->sinks[i]->confirm)
+        weft_confirm_set_ring(in->sinks[i]->confirm, ring, ctx);
+}
+
+void weft_intake_look(struct weft_intake *in, size_t i)
+{
+    if (in->sinks[i]->confirm)
+        weft_confirm_look(in->sinks[i]->confirm);
+}
+
 /* ---- intakes ---- */
 
 static void sink_free(struct sink *s)
 {
     if (!s)
         return;
+    weft_confirm_free(s->confirm);
+    free(s->sequences);
     for (size_t i = 0; s->branches && i < s->intake->n_branches; i++)
         free(s->branches[i].taken);
     free(s->branches);
@@ -446,8 +503,8 @@ static struct sink *sink_new(struct weft_intake *in, struct weft_pipeline *const
             return NULL;
         }
     }
-    if (!s->branches) {
-        free(s);
+    if (!s->branches || prepare_waiting(s, pipelines)) {
+        sink_free(s);
         return NULL;
     }
     return s;

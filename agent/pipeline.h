@@ -68,6 +68,11 @@ void weft_intake_close(struct weft_intake *in); /* accepts NULL; no sink of it m
 /* Sink number `i`, for the thread that owns `scratch` (weft_loop_scratch): give it to that loop's receiver. */
 struct weft_sink *weft_intake_sink(struct weft_intake *in, size_t i, struct weft_arena *scratch);
 
+/* Where sink number `i` may make a yes wait for the disk: ring(ctx) is called on any thread when weft_intake_look(in, i) must be
+ * called on the sink's loop. Before its receiver starts. Main thread. */
+void weft_intake_set_ring(struct weft_intake *in, size_t i, void (*ring)(void *ctx), void *ctx);
+void weft_intake_look(struct weft_intake *in, size_t i);
+
 /* From now on commits answer WEFT_ERR_DRAINING. Any thread. */
 void weft_intake_drain(struct weft_intake *in);
 

@@ -218,6 +218,25 @@ static int open_intake(struct weft_runtime *rt, struct weft_rt_receiver *r, size
     return err;
 }
 
+static void on_ring(void *data)
+{
+    const struct weft_rt_ear *ear = data;
+
+    weft_intake_look(ear->intake, ear->sink);
+}
+
+static void ring_loop(void *ctx)
+{
+    weft_loop_ring(ctx);
+}
+
+static void listen_to(struct weft_rt_ear *ear, struct weft_intake *intake, size_t sink, struct weft_loop *loop)
+{
+    *ear = (struct weft_rt_ear){ .listener = { .on_ring = on_ring, .data = ear }, .intake = intake, .sink = sink };
+    weft_intake_set_ring(intake, sink, ring_loop, loop);
+    weft_loop_listen(loop, &ear->listener);
+}
+
 static int build_instance(struct weft_runtime *rt, struct weft_rt_receiver *r, size_t i)
 {
     struct weft_receiver *instance = make_instance(rt, r->component, NULL);
@@ -234,9 +253,13 @@ static int build_instance(struct weft_runtime *rt, struct weft_rt_receiver *r, s
     instance->n_loops = (unsigned)r->n_instances;
     instance->memory_limit = weft_runtime_receiver_budget(rt);
     instance->keep_path = r->component->type.receiver->finish ? weft_keep_path(rt->config, r->component, &rt->arena) : NULL;
-    for (int s = 0; s < WEFT_SIGNALS; s++)
-        if (r->intakes[s])
-            instance->sinks[s] = weft_intake_sink(r->intakes[s], i, weft_loop_scratch(loop));
+    for (int s = 0; s < WEFT_SIGNALS; s++) {
+        if (!r->intakes[s])
+            continue;
+        instance->sinks[s] = weft_intake_sink(r->intakes[s], i, weft_loop_scratch(loop));
+        if (instance->sinks[s]->await)
+            listen_to(&r->ears[i * WEFT_SIGNALS + (size_t)s], r->intakes[s], i, loop);
+    }
     return 0;
 }
 
@@ -253,7 +276,8 @@ static int build_receiver(struct weft_runtime *rt, size_t index)
     r->first_loop = single ? index % rt->n_loops : 0;
     for (int s = 0; s < WEFT_SIGNALS && !err; s++)
         err = open_intake(rt, r, index, (enum weft_signal)s);
-    if (!err && !(r->instances = calloc(r->n_instances, sizeof(struct weft_receiver *))))
+    if (!err && (!(r->instances = calloc(r->n_instances, sizeof(struct weft_receiver *))) ||
+                 !(r->ears = calloc(r->n_instances * WEFT_SIGNALS, sizeof *r->ears))))
         err = UV_ENOMEM;
     for (size_t i = 0; i < r->n_instances && !err; i++)
         err = build_instance(rt, r, i);
@@ -342,6 +366,7 @@ static void free_receivers(struct weft_runtime *rt)
         for (size_t k = 0; r->instances && k < r->n_instances; k++)
             free_instance(r->instances[k]);
         free(r->instances);
+        free(r->ears);
         for (int s = 0; s < WEFT_SIGNALS; s++)
             weft_intake_close(r->intakes[s]);
     }

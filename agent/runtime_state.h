@@ -30,11 +30,19 @@ struct weft_rt_exporter {
     struct weft_lane *lane;                 /* NULL: not used by a pipeline (so are letters) */
 };
 
+/* Wakes a sink whose yes waits for the disk. */
+struct weft_rt_ear {
+    struct weft_loop_listener listener;
+    struct weft_intake *intake;
+    size_t sink;
+};
+
 struct weft_rt_receiver {
     const struct weft_config_component *component;
     struct weft_receiver **instances;       /* NULL: not used by a pipeline */
     size_t n_instances, first_loop;         /* instance i lives on loop first_loop + i */
     struct weft_intake *intakes[WEFT_SIGNALS];
+    struct weft_rt_ear *ears;               /* [instance * WEFT_SIGNALS + signal] */
 };
 
 struct weft_rt_extension {

@@ -190,6 +190,29 @@ bool weft_journal_source(struct weft_journal *j, uint64_t id, uint64_t *ret_posi
 /* Forgets the position of a source (its file is gone). Any thread. */
 void weft_journal_forget_source(struct weft_journal *j, uint64_t id);
 
+/* ---- waiting for the disk ---- */
+
+/* Does a publication become durable only some time later, and must a client's yes wait for that? WEFT_SYNC_ALWAYS on disk. Any
+ * thread. */
+bool weft_journal_confirms(const struct weft_journal *j);
+
+/* What has become of a published record, where yes waits: 1: it is durable. 0: not yet. WEFT_ERR_DISK: the sync that covered it has
+ * failed; it may still be read and sent, and is never called durable. Always 1 where yes does not wait. Any thread. */
+int weft_journal_confirmed(const struct weft_journal *j, uint64_t sequence);
+
+/* Somebody waits for what has been published so far. One fdatasync serves all who ask while the one before it runs. Any thread. */
+void weft_journal_hurry(struct weft_journal *j);
+
+/* Somebody who wants to hear, on a thread of the journal's and without any lock that its owner could hold, that
+ * weft_journal_confirmed() may answer anew. The owner's memory, from watch to the return of unwatch. Any thread. */
+struct weft_journal_watch {
+    void (*on_confirmed)(void *ctx);
+    void *ctx;
+    struct weft_journal_watch *next; /* private */
+};
+void weft_journal_watch(struct weft_journal *j, struct weft_journal_watch *w);
+void weft_journal_unwatch(struct weft_journal *j, struct weft_journal_watch *w);
+
 /* ---- cursors: one reader's places. One thread, but for the waking of it. ---- */
 struct weft_cursor;
 

@@ -28,6 +28,7 @@ struct weft_journal {
     uint64_t retain_ns;
     uint64_t (*wall_clock)(void);
     struct weft_source_table sources; /* has a lock of its own */
+    struct weft_journal_sync *sync;   /* NULL: nothing to sync */
 
     pthread_mutex_t lock;
     struct weft_segment *head, *tail; /* oldest, newest; never NULL */
