@@ -69,6 +69,12 @@ static bool take_response(struct weft_slice bytes, struct weft_otlp_verdict *v)
 }
 
 /* ---- HTTP ---- */
+static void take_pause(const struct weft_http_result *result, int64_t now_wall_s, struct weft_otlp_verdict *v)
+{
+    if (v->outcome == WEFT_RETRY && result->retry_after)
+        (void)weft_retry_after(result->retry_after, now_wall_s, &v->retry_after_ms);
+}
+
 static bool type_is(const char *content_type, const char *wanted)
 {
     size_t n = strlen(wanted);
@@ -123,10 +129,9 @@ void weft_otlp_judge_http(const struct weft_http_result *result, int64_t now_wal
     }
     set_reason(v, "http", status);
     v->too_large = status == 413;
-    if (status == 429 || status == 502 || status == 503 || status == 504)
+    if (status == 408 || status == 429 || status == 502 || status == 503 || status == 504)
         v->outcome = WEFT_RETRY;
-    if (v->outcome == WEFT_RETRY && result->retry_after)
-        (void)weft_retry_after(result->retry_after, now_wall_s, &v->retry_after_ms);
+    take_pause(result, now_wall_s, v);
     take_refusal(result, v);
 }
 
@@ -191,7 +196,7 @@ static unsigned code_of_text(const char *text)
     return end == text || *end || code > 16 ? UNKNOWN : (unsigned)code;
 }
 
-void weft_otlp_judge_grpc(const struct weft_http_result *result, struct weft_otlp_verdict *ret_verdict)
+void weft_otlp_judge_grpc(const struct weft_http_result *result, int64_t now_wall_s, struct weft_otlp_verdict *ret_verdict)
 {
     struct weft_otlp_verdict *v = ret_verdict;
 
@@ -207,6 +212,7 @@ void weft_otlp_judge_grpc(const struct weft_http_result *result, struct weft_otl
     } else if (result->status != 200) {
         judge_failure(result, code_of_http(result->status), v);
         set_reason(v, "http", result->status);
+        take_pause(result, now_wall_s, v);
     } else {
         /* The stream ended without its trailers: as good as a broken connection. */
         v->outcome = WEFT_RETRY;

@@ -3,7 +3,7 @@
  *
  *   answer                                                         verdict
  *   HTTP 2xx, gRPC OK                                              SENT, less what partial success rejects
- *   no whole answer, HTTP 429 502 503 504, the retryable gRPC      RETRY, after Retry-After or RetryInfo
+ *   no whole answer, HTTP 408 429 502 503 504, the retryable gRPC  RETRY, after Retry-After or RetryInfo
  *     codes, RESOURCE_EXHAUSTED with RetryInfo
  *   HTTP 413, RESOURCE_EXHAUSTED without RetryInfo                 too_large: REJECTED, but smaller may do
  *   everything else                                                REJECTED
@@ -28,6 +28,6 @@ struct weft_otlp_verdict {
 
 /* `now_wall_s`: for a Retry-After that is a date. */
 void weft_otlp_judge_http(const struct weft_http_result *result, int64_t now_wall_s, struct weft_otlp_verdict *ret_verdict);
-void weft_otlp_judge_grpc(const struct weft_http_result *result, struct weft_otlp_verdict *ret_verdict);
+void weft_otlp_judge_grpc(const struct weft_http_result *result, int64_t now_wall_s, struct weft_otlp_verdict *ret_verdict);
 
 #endif

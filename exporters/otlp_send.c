@@ -369,13 +369,14 @@ static void on_done(void *ctx, const struct weft_http_result *result)
     struct weft_otlp_request *r = ctx;
     struct weft_otlp_verdict verdict;
     struct weft_http_result answer = *result;
+    int64_t now_wall_s = (int64_t)(weft_clock_wall_ns() / 1000000000);
 
     r->batch->sent_bytes += answer.sent_bytes;
     if (r->o->grpc) {
         answer.body = unpack(r->o, answer.body);
-        weft_otlp_judge_grpc(&answer, &verdict);
+        weft_otlp_judge_grpc(&answer, now_wall_s, &verdict);
     } else {
-        weft_otlp_judge_http(&answer, (int64_t)(weft_clock_wall_ns() / 1000000000), &verdict);
+        weft_otlp_judge_http(&answer, now_wall_s, &verdict);
     }
     settle(r, &verdict);
 }

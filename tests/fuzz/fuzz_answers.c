@@ -27,7 +27,7 @@ static void judge_otlp(const struct weft_http_result *result, bool grpc)
     struct weft_otlp_verdict v;
 
     if (grpc)
-        weft_otlp_judge_grpc(result, &v);
+        weft_otlp_judge_grpc(result, 0, &v);
     else
         weft_otlp_judge_http(result, 0, &v);
     must(v.outcome == WEFT_SENT || v.outcome == WEFT_RETRY || v.outcome == WEFT_REJECTED);

@@ -12,6 +12,11 @@ struct http_peer_conn {
     struct http_peer_conn *next;
     struct weft_buf in;
     unsigned number;
+    uv_timer_t drip;          /* opened for PEER_DRIP only */
+    struct weft_buf drips;
+    size_t dripped;
+    bool drip_open;
+    unsigned handles;         /* not closed yet */
 };
 
 struct reply {
@@ -22,9 +27,12 @@ struct reply {
 
 static void on_conn_closed(uv_handle_t *handle)
 {
-    struct http_peer_conn *c = (struct http_peer_conn *)handle;
+    struct http_peer_conn *c = handle->data;
 
+    if (--c->handles > 0)
+        return;
     weft_buf_release(&c->in);
+    weft_buf_release(&c->drips);
     free(c);
 }
 
@@ -38,6 +46,8 @@ static void conn_close(struct http_peer_conn *c)
     if (*at)
         *at = c->next;
     uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
+    if (c->drip_open)
+        uv_close((uv_handle_t *)&c->drip, on_conn_closed);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -61,6 +71,27 @@ static size_t content_length(const char *head)
     return 0;
 }
 
+static void on_drip(uv_timer_t *timer)
+{
+    struct http_peer_conn *c = timer->data;
+    uv_buf_t byte = uv_buf_init((char *)c->drips.data + c->dripped, 1);
+
+    if (c->dripped < c->drips.len && uv_try_write((uv_stream_t *)&c->tcp, &byte, 1) == 1)
+        c->dripped++;
+}
+
+static void drip(struct http_peer_conn *c, const struct weft_buf *answer)
+{
+    weft_buf_append(&c->drips, answer->data, answer->len);
+    if (c->drip_open)
+        return;
+    c->drip_open = true;
+    c->handles++;
+    (void)uv_timer_init(c->tcp.loop, &c->drip);
+    c->drip.data = c;
+    (void)uv_timer_start(&c->drip, on_drip, 20, 20);
+}
+
 static void act(struct http_peer_conn *c, const struct http_peer_request *request)
 {
     struct reply *r = calloc(1, sizeof *r);
@@ -69,15 +100,17 @@ static void act(struct http_peer_conn *c, const struct http_peer_request *reques
         abort();
     weft_buf_init(&r->bytes, 64u << 20);
     enum http_peer_act what = c->peer->on_request(c->peer->ctx, request, &r->bytes);
-    if (what == PEER_HANG || what == PEER_CUT) {
+    if (what == PEER_HANG || what == PEER_CUT || what == PEER_DRIP) {
         if (what == PEER_CUT)
             conn_close(c);
+        if (what == PEER_DRIP)
+            drip(c, &r->bytes);
         weft_buf_release(&r->bytes);
         free(r);
         return;
     }
-    r->close_after = what == PEER_ANSWER_AND_CLOSE ? c : NULL;
-    uv_buf_t out = uv_buf_init((char *)r->bytes.data, (unsigned)r->bytes.len);
+    r->close_after = what == PEER_ANSWER_AND_CLOSE || what == PEER_BREAK ? c : NULL;
+    uv_buf_t out = uv_buf_init((char *)r->bytes.data, (unsigned)(what == PEER_BREAK ? r->bytes.len / 2 : r->bytes.len));
     if (uv_write(&r->write, (uv_stream_t *)&c->tcp, &out, 1, on_written))
         abort();
 }
@@ -142,7 +175,10 @@ static void on_connection(uv_stream_t *listener, int status)
     weft_buf_init(&c->in, 256u << 20);
     c->next = p->conns;
     p->conns = c;
+    weft_buf_init(&c->drips, 1u << 20);
     (void)uv_tcp_init(listener->loop, &c->tcp);
+    c->tcp.data = c;
+    c->handles = 1;
     if (uv_accept(listener, (uv_stream_t *)&c->tcp) || uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read))
         abort();
 }

@@ -8,7 +8,8 @@
 
 #include <uv.h>
 
-enum http_peer_act { PEER_ANSWER, PEER_ANSWER_AND_CLOSE, PEER_CUT, PEER_HANG };
+/* PEER_BREAK sends half of the answer and closes; PEER_DRIP sends it a byte every 20 ms. */
+enum http_peer_act { PEER_ANSWER, PEER_ANSWER_AND_CLOSE, PEER_CUT, PEER_HANG, PEER_BREAK, PEER_DRIP };
 
 struct http_peer_request {
     const char *head;         /* request line and header lines */

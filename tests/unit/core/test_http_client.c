@@ -257,6 +257,31 @@ static void failures_have_a_code_and_words(void **state)
     assert_int_equal(f->result.err, 0);
 }
 
+static void the_timeout_is_for_the_whole_request(void **state)
+{
+    const struct { const char *what; enum http_peer_act act; int err; } cases[] = {
+        { "silence after the connection was taken", PEER_HANG,  UV_ETIMEDOUT },
+        { "an answer that drips, a byte at a time", PEER_DRIP,  UV_ETIMEDOUT },
+        { "half an answer, then the end",           PEER_BREAK, UV_ECONNRESET },
+        { "and an answer that drips once more", PEER_DRIP, UV_ETIMEDOUT },
+    };
+    struct fixture *f = *state;
+    const struct weft_slice body = WEFT_SLICE("x");
+    struct weft_http_call call = call_of(f, &body, 1);
+
+    call.timeout_ms = 200;
+    f->answer = WEFT_SLICE("a body that is long enough to be cut in the middle of it, whatever stands in the head of the answer");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t began = uv_hrtime();
+        f->act = cases[i].act;
+        assert_int_equal(weft_http_call(f->client, &call), 0);
+        run(f, 1);
+        uint64_t ms = (uv_hrtime() - began) / 1000000;
+        if (f->result.err != cases[i].err || ms > 2000)
+            fail_msg("%s: %d after %lu ms", cases[i].what, f->result.err, (unsigned long)ms);
+    }
+}
+
 static void a_connection_that_the_server_closed_is_replaced(void **state)
 {
     struct fixture *f = *state;
@@ -373,6 +398,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(an_answer_is_kept_up_to_its_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(headers_are_sent_as_given_and_nothing_waits_for_100_continue, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_have_a_code_and_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_timeout_is_for_the_whole_request, setup, teardown),
         cmocka_unit_test_setup_teardown(a_connection_that_the_server_closed_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(calls_run_side_by_side, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_ends_every_call_once, setup, teardown),

@@ -70,7 +70,7 @@ static void every_http_answer_has_one_verdict(void **state)
         { "401 with plain words", { .status = 401, .content_type = "text/plain", .body = TEXT("who\r\nare you") },
           { WEFT_REJECTED, "http_401", "who  are you", 0, 0, false } },
         { "404", { .status = 404 }, { WEFT_REJECTED, "http_404", "", 0, 0, false } },
-        { "408 is not in OTLP's list", { .status = 408 }, { WEFT_REJECTED, "http_408", "", 0, 0, false } },
+        { "408 says nothing against the data", { .status = 408 }, { WEFT_RETRY, "http_408", "", 0, 0, false } },
         { "413", { .status = 413 }, { WEFT_REJECTED, "http_413", "", 0, 0, true } },
         { "429 with seconds", { .status = 429, .retry_after = "17" }, { WEFT_RETRY, "http_429", "", 17000, 0, false } },
         { "429 without", { .status = 429 }, { WEFT_RETRY, "http_429", "", 0, 0, false } },
@@ -141,6 +141,8 @@ static void every_grpc_answer_has_one_verdict(void **state)
         { "UNAUTHENTICATED", { .status = 200, .grpc_status = "16" }, { WEFT_REJECTED, "grpc_16", "", 0, 0, false } },
         { "a code that is none", { .status = 200, .grpc_status = "0x" }, { WEFT_REJECTED, "grpc_2", "", 0, 0, false } },
         { "a proxy says 503", { .status = 503 }, { WEFT_RETRY, "http_503", "", 0, 0, false } },
+        { "a proxy says 503 and when", { .status = 503, .retry_after = "Sun, 06 Nov 1994 08:49:37 GMT" },
+          { WEFT_RETRY, "http_503", "", 60000, 0, false } },
         { "a proxy says 404", { .status = 404 }, { WEFT_REJECTED, "http_404", "", 0, 0, false } },
         { "200 and no trailers", { .status = 200 },
           { WEFT_RETRY, "connection", "the answer has no grpc-status", 0, 0, false } },
@@ -150,7 +152,7 @@ static void every_grpc_answer_has_one_verdict(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct weft_otlp_verdict v;
-        weft_otlp_judge_grpc(&cases[i].in, &v);
+        weft_otlp_judge_grpc(&cases[i].in, 784111777 - 60, &v);
         compare(cases[i].what, &v, &cases[i].out);
     }
 }
