@@ -191,7 +191,7 @@ static int build_exporter(struct weft_runtime *rt, size_t index)
     e->instance->memory_limit = weft_runtime_exporter_budget(rt);
     int err = weft_runtime_open_letters(rt, e);
     if (err)
-        return failed(rt, c->id, "cannot open the exporter's dead letters", err);
+        return err;
     err = open_lane(rt, e, index);
     return err ? failed(rt, c->id, "cannot open the exporter's lane", err) : 0;
 }
@@ -398,7 +398,6 @@ void weft_runtime_unbuild(struct weft_runtime *rt)
     free(rt->loops);
     for (size_t i = 0; rt->exporters && i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
         weft_lane_free(rt->exporters[i].lane);
-        weft_letters_close(rt->exporters[i].letters);
         free(rt->exporters[i].instance);
     }
     free(rt->exporters);

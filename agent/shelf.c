@@ -7,6 +7,7 @@
 
 #include "agent/directory.h"
 #include "agent/pipeline.h"
+#include "agent/shelf_letters.h"
 #include "core/clock.h"
 #include "core/err.h"
 
@@ -56,6 +57,7 @@ struct held {
 struct weft_shelf {
     struct weft_log log;
     struct entry *first;
+    struct weft_shelf_letters *letters;
     struct held *held;
     const struct weft_service *service; /* of the round */
     size_t n_pipelines;
@@ -337,6 +339,7 @@ int weft_shelf_begin(struct weft_shelf *s, const struct weft_service *service, s
     s->n_pipelines = n_pipelines;
     for (struct entry *e = s->first; e; e = next_of(e))
         e->shown.claimed = e->shown.orphan = e->settled_before = false;
+    weft_shelf_letters_begin(s->letters);
     return service->journal_mode == WEFT_SERVICE_DISK ? prepare_directory(s, service->journal_directory) : 0;
 }
 
@@ -404,6 +407,11 @@ int weft_shelf_take(struct weft_shelf *s, const char *id, enum weft_signal signa
     e->shown.claimed = true;
     *ret_entry = &e->shown;
     return 0;
+}
+
+int weft_shelf_take_letters(struct weft_shelf *s, const char *id, struct weft_letters **ret_letters)
+{
+    return weft_shelf_letters_take(&s->letters, s->service, &s->log, id, ret_letters);
 }
 
 /* ---- orphans ---- */
@@ -617,6 +625,7 @@ void weft_shelf_sweep(struct weft_shelf *s, uint64_t now_ms)
         else
             e->settled_before = settled;
     }
+    weft_shelf_letters_close(&s->letters, &s->log, false);
     let_directories_go(s);
 }
 
@@ -650,6 +659,7 @@ void weft_shelf_free(struct weft_shelf *s)
         unlink_entry(s, e);
         free_entry(e);
     }
+    weft_shelf_letters_close(&s->letters, &s->log, true);
     s->service = NULL;
     let_directories_go(s);
     uv_mutex_destroy(&s->listener_lock);

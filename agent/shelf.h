@@ -26,6 +26,7 @@
 #include "core/journal.h"
 #include "core/log.h"
 
+struct weft_letters;
 struct weft_shelf;
 
 /* One journal. Good until sweep or free closes it; never while its entry is claimed. */
@@ -55,6 +56,9 @@ int weft_shelf_begin(struct weft_shelf *s, const struct weft_service *service, s
 
 /* The journal of pipeline `id`. 0, or a negative code after one log line that says what to do. */
 int weft_shelf_take(struct weft_shelf *s, const char *id, enum weft_signal signal, const struct weft_shelf_entry **ret_entry);
+
+/* The dead letters of exporter `id`; they stay the shelf's. The same. */
+int weft_shelf_take_letters(struct weft_shelf *s, const char *id, struct weft_letters **ret_letters);
 
 /* Finds the orphans. Those that cannot be opened are left alone, with a log line. */
 void weft_shelf_finish(struct weft_shelf *s);
