@@ -121,7 +121,7 @@ int weft_cli_parse(const struct weft_command *self, const struct weft_flag *flag
     return 0;
 }
 
-static void print_problems(const struct weft_problems *problems, const char *prefix)
+void weft_cli_print_problems(const struct weft_problems *problems, const char *prefix)
 {
     char text[1200];
 
@@ -140,8 +140,8 @@ struct weft_config *weft_cli_load(const struct weft_config_args *args)
         (void)fprintf(stderr, "weft: out of memory\n");
         return NULL;
     }
-    print_problems(&config->warnings, "warning: ");
-    print_problems(&config->problems, "");
+    weft_cli_print_problems(&config->warnings, "warning: ");
+    weft_cli_print_problems(&config->problems, "");
     if (!err)
         return config;
     weft_config_free(config);

@@ -64,4 +64,7 @@ int weft_cli_usage(const struct weft_command *self, const char *format, ...) __a
 /* Loads the configuration; problems and warnings go to stderr as FILE:LINE:COL: text. NULL after an error. */
 struct weft_config *weft_cli_load(const struct weft_config_args *args);
 
+/* Each on a line of stderr, behind `prefix`. */
+void weft_cli_print_problems(const struct weft_problems *problems, const char *prefix);
+
 #endif

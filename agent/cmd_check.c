@@ -4,6 +4,15 @@
 
 #include <stdio.h>
 
+/* What is right as a text and would not start here. */
+static void warn_of_system(struct weft_config *config)
+{
+    struct weft_problems warnings = { .arena = &config->arena };
+
+    weft_service_check_system(&config->service, weft_node_get(config->root, "service"), &warnings);
+    weft_cli_print_problems(&warnings, "warning: ");
+}
+
 int weft_command_check(const struct weft_command *self, int argc, char **argv)
 {
     struct weft_config_args args = { .n_configs = 0 };
@@ -23,6 +32,7 @@ int weft_command_check(const struct weft_command *self, int argc, char **argv)
     struct weft_config *config = weft_cli_load(&args);
     if (!config)
         return WEFT_EXIT_CONFIG;
+    warn_of_system(config);
     printf("the %s is valid: pipelines %zu, receivers %zu, processors %zu, exporters %zu\n",
            args.n_configs ? "configuration" : "built-in default (no --config given)", config->n_pipelines,
            config->n_components[WEFT_KIND_RECEIVER], config->n_components[WEFT_KIND_PROCESSOR],
