@@ -384,14 +384,13 @@ static void write_dropped_of_all(struct page *p)
 }
 
 /* ---- journals ---- */
-static void put_journals(struct page *p, bool disk_only, void (*put)(struct page *p, const struct weft_shelf_entry *e,
-                                                                      const struct weft_journal_stats *s))
+static void put_journals(struct page *p, void (*put)(struct page *p, const struct weft_shelf_entry *e,
+                                                     const struct weft_journal_stats *s))
 {
     for (const struct weft_shelf_entry *e = p->rt ? weft_shelf_first(p->rt->shelf) : NULL; e; e = e->next) {
         struct weft_journal_stats stats;
         weft_journal_stats(e->journal, &stats);
-        if (e->path || !disk_only)
-            put(p, e, &stats);
+        put(p, e, &stats);
     }
 }
 
@@ -490,32 +489,49 @@ static void copy_place(void *ctx, const struct weft_parked *parked)
     u->places[u->n++].items = parked->waiting_items;
 }
 
+static void put_unclaimed_items(struct page *p, const char *pipeline, const char *exporter, uint64_t items)
+{
+    struct weft_label labels[] = { LABEL("pipeline", pipeline), LABEL("exporter", exporter) };
+
+    put_uint(p, "", labels, COUNT(labels), items);
+}
+
+/* Those that the configuration names are there. */
+static void put_claimed(struct page *p, const struct weft_shelf_entry *e)
+{
+    const struct weft_config *config = p->rt->config;
+
+    for (size_t i = 0; i < config->n_pipelines; i++)
+        for (size_t k = 0; p->rt->pipelines[i].entry == e && k < config->pipelines[i].n_exporters; k++)
+            put_unclaimed_items(p, e->id, config->components[WEFT_KIND_EXPORTER][config->pipelines[i].exporters[k]].id, 0);
+}
+
 static void put_unclaimed(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
 {
     struct unclaimed u = { .n = 0 };
     (void)s;
 
+    if (weft_runtime_is_ready(p->rt)) /* else lanes may be parking */
+        put_claimed(p, e);
     weft_journal_parked(e->journal, copy_place, &u);
-    for (size_t i = 0; i < u.n; i++) {
-        struct weft_label labels[] = { LABEL("pipeline", e->id), LABEL("exporter", u.places[i].exporter) };
-        put_uint(p, "", labels, COUNT(labels), u.places[i].items);
-    }
+    for (size_t i = 0; i < u.n; i++)
+        put_unclaimed_items(p, e->id, u.places[i].exporter, u.places[i].items);
 }
 
-static void write_journal_bytes(struct page *p)    { put_journals(p, false, put_journal_bytes); }
-static void write_journal_capacity(struct page *p) { put_journals(p, false, put_journal_capacity); }
-static void write_fill(struct page *p)             { put_journals(p, false, put_fill); }
-static void write_segments(struct page *p)         { put_journals(p, false, put_segments); }
-static void write_unclaimed(struct page *p)        { put_journals(p, false, put_unclaimed); }
-static void write_disk_state(struct page *p)       { put_journals(p, true, put_disk_state); }
-static void write_disk_errors(struct page *p)      { put_journals(p, true, put_disk_errors); }
-static void write_durable_lag(struct page *p)      { put_journals(p, true, put_durable_lag); }
-static void write_corrupt(struct page *p)          { put_journals(p, true, put_corrupt); }
-static void write_found(struct page *p)            { put_journals(p, true, put_found); }
-static void write_lost(struct page *p)             { put_journals(p, true, put_lost); }
-static void write_quarantined(struct page *p)      { put_journals(p, true, put_quarantined); }
-static void write_torn(struct page *p)             { put_journals(p, true, put_torn); }
-static void write_opened(struct page *p)           { put_journals(p, true, put_opened); }
+static void write_journal_bytes(struct page *p)    { put_journals(p, put_journal_bytes); }
+static void write_journal_capacity(struct page *p) { put_journals(p, put_journal_capacity); }
+static void write_fill(struct page *p)             { put_journals(p, put_fill); }
+static void write_segments(struct page *p)         { put_journals(p, put_segments); }
+static void write_unclaimed(struct page *p)        { put_journals(p, put_unclaimed); }
+static void write_disk_state(struct page *p)       { put_journals(p, put_disk_state); }
+static void write_disk_errors(struct page *p)      { put_journals(p, put_disk_errors); }
+static void write_durable_lag(struct page *p)      { put_journals(p, put_durable_lag); }
+static void write_corrupt(struct page *p)          { put_journals(p, put_corrupt); }
+static void write_found(struct page *p)            { put_journals(p, put_found); }
+static void write_lost(struct page *p)             { put_journals(p, put_lost); }
+static void write_quarantined(struct page *p)      { put_journals(p, put_quarantined); }
+static void write_torn(struct page *p)             { put_journals(p, put_torn); }
+static void write_opened(struct page *p)           { put_journals(p, put_opened); }
 
 /* ---- the agent and its process ---- */
 static void write_budget(struct page *p)
