@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MAX = 16 << 20, STUCK_MS = 5000 };
+enum { ANSWER_MAX = 16 << 20, KEEP_ANSWER = 128 << 10, STUCK_MS = 5000 };
 
 struct weft_admin {
     const struct weft_admin_view *view;
@@ -74,6 +74,13 @@ static void answer_journals(struct weft_admin *a, const struct weft_http_request
     weft_api_journals(a->view, &a->answer);
 }
 
+static void answer_memory(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
+{
+    (void)request;
+    (void)response;
+    weft_api_memory(a->view, &a->answer);
+}
+
 static void answer_page(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
 {
     (void)request;
@@ -91,6 +98,7 @@ static const struct { const char *path; answer_fn *answer; } routes[] = {
     { "/api/v1/components", answer_components },
     { "/api/v1/status", answer_status },
     { "/api/v1/journals", answer_journals },
+    { "/api/v1/memory", answer_memory },
 };
 
 static answer_fn *find_route(const char *path)
@@ -127,6 +135,10 @@ static void on_request(void *ctx, const struct weft_http_request *request, struc
         return;
     }
     response->body = weft_buf_slice(&a->answer);
+    if (a->answer.cap <= KEEP_ANSWER)
+        return;
+    response->body_free = free; /* a large one is not copied, and not kept either */
+    weft_buf_init(&a->answer, ANSWER_MAX);
 }
 
 int weft_admin_open(struct weft_admin **ret_admin, uv_loop_t *loop, const char *endpoint, const struct weft_admin_view *view,

@@ -283,3 +283,41 @@ void weft_api_status(const struct weft_admin_view *view, struct weft_buf *out)
         put_runtime(out, view->runtime);
     weft_buf_append_str(out, "}\n");
 }
+
+/* ---- memory ---- */
+static bool put_owner(void *ctx, const struct weft_account *a)
+{
+    struct weft_buf *b = ctx;
+
+    begin_item(b);
+    put_text(b, "name", a->name);
+    put_number(b, "bytes", atomic_load_explicit(&a->used, memory_order_relaxed));
+    put_number(b, "peak_bytes", atomic_load_explicit(&a->peak, memory_order_relaxed));
+    put_number(b, "guarantee_bytes", a->guarantee);
+    put_number(b, "room_bytes", weft_account_room(a));
+    put_number(b, "refused", atomic_load_explicit(&a->refused, memory_order_relaxed));
+    weft_buf_append_byte(b, '}');
+    return true;
+}
+
+void weft_api_memory(const struct weft_admin_view *view, struct weft_buf *out)
+{
+    const struct weft_runtime *rt = view->runtime;
+    struct weft_process_figures figures;
+
+    weft_process_figures_read(&figures);
+    weft_buf_append_byte(out, '{');
+    if (rt && rt->memory.ledger) {
+        weft_runtime_count_memory(rt);
+        put_number(out, "limit_bytes", weft_ledger_limit(rt->memory.ledger));
+        put_number(out, "used_bytes", weft_ledger_used(rt->memory.ledger));
+        put_number(out, "overbooked_bytes", weft_ledger_overbooked(rt->memory.ledger));
+    }
+    put_number(out, "resident_bytes", figures.resident_bytes);
+    put_number(out, "anonymous_bytes", figures.anonymous_bytes);
+    put_key(out, "owners");
+    weft_buf_append_byte(out, '[');
+    if (rt)
+        weft_ledger_visit(rt->memory.ledger, put_owner, out);
+    weft_buf_append_str(out, "]}\n");
+}

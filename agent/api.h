@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api.h: the bodies of /api/v1/components, /api/v1/status and /api/v1/journals, as JSON. Main thread. */
+/* api.h: the bodies of /api/v1/components, /status, /journals and /memory, as JSON. Main thread. */
 #ifndef WEFT_AGENT_API_H
 #define WEFT_AGENT_API_H
 
@@ -17,5 +17,8 @@ void weft_api_journals(const struct weft_admin_view *view, struct weft_buf *out)
 
 /* "ok", "refusing", "memory": the label `state`. Static storage. */
 const char *weft_disk_state_name(enum weft_disk_state state);
+
+/* GET /api/v1/memory: the limit, what the process has, and each owner of memory. */
+void weft_api_memory(const struct weft_admin_view *view, struct weft_buf *out);
 
 #endif

@@ -33,6 +33,7 @@
 enum {
     BATCHES_A_TURN = 64,   /* then the loop looks at its sockets and timers */
     NO_MEMORY_MS = 1000,   /* until a batch that had no room is tried again */
+    STARVED_MS = 200,      /* until an exporter that had none is */
     QUIET_MS = 2000,       /* without a record: give memory back */
     LAST_ANSWERS_MS = 5000, /* for requests that are out when nothing more is sent */
 };
@@ -103,6 +104,9 @@ static int read_new(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
  * is it known whether there is anything to wait for. */
 static enum prospect send_one(struct weft_lane *lane)
 {
+    if (lane->starved_until_ms > uv_now(&lane->loop))
+        return wait_for(lane, lane->starved_until_ms - uv_now(&lane->loop));
+
     struct weft_lane_batch *b = weft_lane_ready(lane);
     uint64_t wait = !b && lane->n_held > 0 ? weft_lane_room(lane) : 0;
 
@@ -334,12 +338,24 @@ static bool too_old(const struct weft_lane *lane, struct weft_lane_batch *b, uin
     return lane->config.max_elapsed_time && now - b->first_failure_ms >= lane->config.max_elapsed_time;
 }
 
+/* The exporter had no memory: nothing was sent, and the back end has nothing to do with it. */
+static void wait_for_memory(struct weft_lane *lane, struct weft_lane_batch *b, const char *reason, const char *detail)
+{
+    log_failure(lane, b, reason, detail, "waiting for memory");
+    b->place = WEFT_LANE_READY;
+    lane->starved_until_ms = uv_now(&lane->loop) + STARVED_MS;
+}
+
 /* After a failure that may pass. True: the batch is done with. */
 static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, const char *reason, const char *detail,
                              uint64_t retry_after_ms)
 {
     uint64_t now = uv_now(&lane->loop);
 
+    if (strcmp(reason, WEFT_REASON_MEMORY) == 0) {
+        wait_for_memory(lane, b, reason, detail);
+        return false;
+    }
     weft_lane_refused(lane, b, retry_after_ms, reason, detail);
     if (!lane->config.retry_enabled) {
         give_up(lane, b, "retry_disabled", reason, detail);
@@ -578,9 +594,11 @@ int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *se
     lane->exporter = setup->exporter;
     lane->config = *setup->config;
     lane->nice = setup->nice;
+    lane->account = setup->account;
     lane->letters = setup->letters;
     if (lane->letters)
         weft_buf_init(&lane->letter_body, weft_letters_max_body(lane->letters));
+    lane->letter_body.account = lane->account;
     configure(lane);
     lane->id = strdup(setup->exporter->id);
     int err = lane->id ? weft_lane_endpoints_open(lane) : UV_ENOMEM;

@@ -59,6 +59,7 @@ struct weft_lane_setup {
     const struct weft_lane_source *sources;   /* copied */
     size_t n_sources;
     struct weft_letters *letters;             /* where items go that the back end refuses for good; borrowed; NULL: nowhere */
+    struct weft_account *account;             /* holds the lists of records in hand; NULL: nobody */
     int nice;                                 /* added to the thread's nice value; 0: as the process */
 };
 

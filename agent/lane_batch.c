@@ -82,17 +82,23 @@ static bool fill(struct weft_lane *lane, struct weft_lane_batch *b, struct weft_
     return batch->n_records > 0;
 }
 
-static struct weft_lane_batch *new_batch(void)
-{
-    struct weft_lane_batch *b = calloc(1, sizeof *b);
+enum { BATCH_BYTES = sizeof(struct weft_lane_batch) + WEFT_LANE_RECORDS * sizeof(struct weft_record) };
 
-    if (!b)
+static struct weft_lane_batch *new_batch(const struct weft_lane *lane)
+{
+    if (!weft_account_take(lane->account, BATCH_BYTES))
         return NULL;
-    b->base.records = calloc(WEFT_LANE_RECORDS, sizeof *b->base.records);
-    if (!b->base.records) {
+
+    struct weft_lane_batch *b = calloc(1, sizeof *b);
+    struct weft_record *records = calloc(WEFT_LANE_RECORDS, sizeof *records);
+    if (!b || !records) {
+        free(records);
         free(b);
+        weft_account_give(lane->account, BATCH_BYTES);
         return NULL;
     }
+    b->base.records = records;
+    b->account = lane->account;
     return b;
 }
 
@@ -101,7 +107,7 @@ struct weft_lane_batch *weft_lane_get_batch(struct weft_lane *lane)
     struct weft_lane_batch *b = lane->free_batches;
 
     if (!b)
-        return new_batch();
+        return new_batch(lane);
     lane->free_batches = b->next;
     return b;
 }
@@ -115,10 +121,12 @@ void weft_lane_put_batch(struct weft_lane *lane, struct weft_lane_batch *b)
 
     if (room > WEFT_LANE_KEPT_STATES) {
         free(states);
+        weft_account_give(b->account, room);
         states = NULL;
         room = 0;
     }
-    *b = (struct weft_lane_batch){ .base = { .records = records, .item_state = states }, .n_state_room = room };
+    *b = (struct weft_lane_batch){ .base = { .records = records, .item_state = states }, .n_state_room = room,
+                                    .account = lane->account };
     b->next = lane->free_batches;
     lane->free_batches = b;
 }
@@ -130,9 +138,13 @@ int weft_lane_prepare(struct weft_lane_batch *b)
     if (b->prepared)
         return 0;
     if (n > b->n_state_room) {
-        uint8_t *states = realloc(b->base.item_state, n);
-        if (!states)
+        if (!weft_account_take(b->account, n - b->n_state_room))
             return UV_ENOMEM;
+        uint8_t *states = realloc(b->base.item_state, n);
+        if (!states) {
+            weft_account_give(b->account, n - b->n_state_room);
+            return UV_ENOMEM;
+        }
         b->base.item_state = states;
         b->n_state_room = n;
     }
@@ -307,6 +319,7 @@ static void free_list(struct weft_lane_batch *b)
 {
     while (b) {
         struct weft_lane_batch *next = b->next;
+        weft_account_give(b->account, BATCH_BYTES + b->n_state_room);
         free(b->base.records);
         free(b->base.item_state);
         free(b);

@@ -45,6 +45,7 @@ struct weft_lane_batch {
     uint64_t first_failure_ms;        /* 0: none yet */
     uint64_t counted, counted_sent;   /* items whose outcome is in the counters; those of them that were sent */
     size_t n_state_room;
+    struct weft_account *account;     /* the lane's: holds the lists and the states */
     bool prepared;                    /* item_state has room for all items */
 };
 
@@ -80,6 +81,8 @@ struct weft_lane_slot {
 struct weft_lane {
     char *id;
     struct weft_exporter *exporter;
+    struct weft_account *account;
+    uint64_t starved_until_ms;  /* nothing is sent before: the exporter had no memory */
     struct weft_lane_config config;
     int nice;
     size_t concurrency;

@@ -113,6 +113,7 @@ int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *
     for (size_t i = 0; i + 1 < sizeof l->name && options->name[i]; i++)
         l->name[i] = options->name[i];
     weft_arena_init(&l->scratch, options->scratch_limit);
+    l->scratch.account = options->scratch_account;
     l->last_call = &l->calls;
     l->joined = true;
     *ret_loop = l;

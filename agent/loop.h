@@ -19,6 +19,7 @@ struct weft_loop;
 struct weft_loop_options {
     const char *name;            /* of the thread: "ingest-0"; copied, cut at 15 bytes */
     size_t scratch_limit;        /* ceiling of the arena that processors work in */
+    struct weft_account *scratch_account; /* its memory; NULL: nobody's */
 };
 
 /* A loop that does not run yet. 0 or libuv's code. */

@@ -539,6 +539,34 @@ static void write_budget(struct page *p)
     put_uint(p, "", NULL, 0, p->rt ? p->rt->config->service.memory_limit : 0);
 }
 
+static bool put_owner(void *ctx, const struct weft_account *a)
+{
+    struct weft_label labels[] = { LABEL("owner", a->name) };
+
+    put_uint(ctx, "", labels, COUNT(labels), atomic_load_explicit(&a->used, memory_order_relaxed));
+    return true;
+}
+
+static void write_owners(struct page *p)
+{
+    if (p->rt)
+        weft_ledger_visit(p->rt->memory.ledger, put_owner, p);
+}
+
+static bool put_owner_refused(void *ctx, const struct weft_account *a)
+{
+    struct weft_label labels[] = { LABEL("owner", a->name) };
+
+    put_uint(ctx, "_total", labels, COUNT(labels), atomic_load_explicit(&a->refused, memory_order_relaxed));
+    return true;
+}
+
+static void write_owners_refused(struct page *p)
+{
+    if (p->rt)
+        weft_ledger_visit(p->rt->memory.ledger, put_owner_refused, p);
+}
+
 static void write_reloads(struct page *p)
 {
     const struct weft_label ok[] = { LABEL("result", "success") }, bad[] = { LABEL("result", "failure") };
@@ -633,6 +661,10 @@ static const struct family families[] = {
     { "weft_export_duration_seconds", "histogram", "seconds", "exporter", "How long requests to the back end took.", write_durations },
     { NULL, NULL, NULL, NULL, NULL, write_processor_counters },
     { "weft_memory_budget_bytes", "gauge", "bytes", "", "What the configuration allows the process to use.", write_budget },
+    { "weft_memory_limit_bytes", "gauge", "bytes", "", "The same: what all owners of memory may hold together.", write_budget },
+    { "weft_memory_bytes", "gauge", "bytes", "owner", "Bytes that an owner holds of service.memory_limit.", write_owners },
+    { "weft_memory_refused", "counter", "", "owner", "Times that an owner asked for memory and there was none left for it.",
+      write_owners_refused },
     { "weft_config_reloads", "counter", "", "result", "Reloads of the configuration that were asked for.", write_reloads },
     { "weft_config_last_reload_successful", "gauge", "", "", "1 when the last reload was taken, or there was none.",
       write_last_reload },
@@ -662,6 +694,8 @@ void weft_metrics_write(const struct weft_runtime *rt, const struct weft_metrics
     struct page p = { .rt = rt, .process = process, .lanes = copy_lanes(rt), .format = format, .out = out };
 
     weft_process_figures_read(&p.figures);
+    if (rt)
+        weft_runtime_count_memory(rt);
     for (size_t i = 0; i < COUNT(families); i++) {
         const struct family *f = &families[i];
         p.name = weft_slice_str(f->name);

@@ -5,15 +5,23 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+/* A line of /proc/self/status, "VmRSS:	    9664 kB", in bytes. */
+static uint64_t read_kilobytes(const char *text, const char *key)
+{
+    const char *line = strstr(text, key);
+
+    return line ? strtoull(line + strlen(key), NULL, 10) * 1024 : 0;
+}
+
 static void read_memory(struct weft_process_figures *f)
 {
-    char text[128], *end;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    char text[4096];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return;
@@ -22,8 +30,9 @@ static void read_memory(struct weft_process_figures *f)
     if (n <= 0)
         return;
     text[n] = '\0';
-    f->virtual_bytes = strtoull(text, &end, 10) * page;
-    f->resident_bytes = strtoull(end, NULL, 10) * page;
+    f->virtual_bytes = read_kilobytes(text, "\nVmSize:");
+    f->resident_bytes = read_kilobytes(text, "\nVmRSS:");
+    f->anonymous_bytes = read_kilobytes(text, "\nRssAnon:");
 }
 
 static uint64_t count_fds(void)

@@ -8,6 +8,7 @@
 struct weft_process_figures {
     double cpu_seconds;
     uint64_t resident_bytes, virtual_bytes, open_fds, max_fds;
+    uint64_t anonymous_bytes; /* of the resident ones: those that no file backs */
 };
 
 /* What cannot be read is 0. */

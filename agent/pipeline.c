@@ -332,9 +332,8 @@ static int weigh(struct sink *s, const struct weft_record *record)
     return WEFT_ERR_SHED;
 }
 
-static int commit(struct weft_sink *base, struct weft_record *record)
+static int run(struct sink *s, struct weft_record *record)
 {
-    struct sink *s = (struct sink *)base;
     struct weft_intake *in = s->intake;
 
     if (atomic_load_explicit(&in->draining, memory_order_relaxed))
@@ -370,6 +369,17 @@ static int commit(struct weft_sink *base, struct weft_record *record)
     add(&s->accepted_records, 1);
     add(&s->accepted_bytes, record->payload.len);
     return 0;
+}
+
+static int commit(struct weft_sink *base, struct weft_record *record)
+{
+    enum { KEEP = 1 << 20 };
+    struct sink *s = (struct sink *)base;
+
+    int err = run(s, record);
+    if (s->scratch->used > KEEP)
+        weft_arena_reset(s->scratch); /* somebody else may need what a large request took */
+    return err;
 }
 
 /* ---- sources that are read again ---- */

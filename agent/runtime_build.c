@@ -14,37 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_LOOPS_BY_DEFAULT = 4, LEAST_RECEIVER_BUDGET = 4 << 20, LEAST_EXPORTER_BUDGET = 2 << 20, ARENA_LIMIT = 16 << 20 };
+enum { MAX_LOOPS_BY_DEFAULT = 4, ARENA_LIMIT = 16 << 20 };
 
 static int failed(const struct weft_runtime *rt, const char *id, const char *what, int err)
 {
     weft_log(&rt->log, WEFT_LOG_ERROR, id, "%s: %s", what, weft_err_text(err));
     return err;
-}
-
-/* What memory_limit leaves beside journals in memory. */
-static uint64_t spare_memory(const struct weft_runtime *rt)
-{
-    const struct weft_service *s = &rt->config->service;
-    uint64_t journals = weft_service_journal_memory(s);
-
-    return s->memory_limit > journals ? s->memory_limit - journals : 0;
-}
-
-uint64_t weft_runtime_receiver_budget(const struct weft_runtime *rt)
-{
-    size_t n = rt->config->n_components[WEFT_KIND_RECEIVER] * rt->n_loops;
-    uint64_t share = spare_memory(rt) / 2 / (n ? n : 1);
-
-    return share > LEAST_RECEIVER_BUDGET ? share : LEAST_RECEIVER_BUDGET;
-}
-
-uint64_t weft_runtime_exporter_budget(const struct weft_runtime *rt)
-{
-    size_t n = rt->config->n_components[WEFT_KIND_EXPORTER];
-    uint64_t share = spare_memory(rt) / 4 / (n ? n : 1);
-
-    return share > LEAST_EXPORTER_BUDGET ? share : LEAST_EXPORTER_BUDGET;
 }
 
 static void *make_instance(struct weft_runtime *rt, const struct weft_config_component *c, struct weft_lane_config *lane)
@@ -169,7 +144,7 @@ static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t
         return UV_ENOMEM;
     size_t n = find_sources(rt, index, sources);
     struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n,
-                                     .letters = e->letters };
+                                     .letters = e->letters, .account = weft_memory_lane(&rt->memory, e->component->id) };
     int err = weft_lane_open(&e->lane, &setup);
     free(sources);
     return err;
@@ -188,7 +163,10 @@ static int build_exporter(struct weft_runtime *rt, size_t index)
     e->instance->type = c->type.exporter;
     e->instance->id = c->id;
     e->instance->log = &rt->log;
-    e->instance->memory_limit = weft_runtime_exporter_budget(rt);
+    e->instance->memory_limit = weft_memory_exporter_budget(&rt->memory);
+    e->instance->account = weft_memory_exporter(&rt->memory, c->id);
+    if (!e->instance->account)
+        return UV_ENOMEM;
     int err = weft_runtime_open_letters(rt, e);
     if (err)
         return err;
@@ -251,7 +229,8 @@ static int build_instance(struct weft_runtime *rt, struct weft_rt_receiver *r, s
     instance->loop = weft_loop_uv(loop);
     instance->loop_index = (unsigned)i;
     instance->n_loops = (unsigned)r->n_instances;
-    instance->memory_limit = weft_runtime_receiver_budget(rt);
+    instance->memory_limit = weft_memory_receiver_budget(&rt->memory);
+    instance->account = r->account;
     instance->keep_path = r->component->type.receiver->finish ? weft_keep_path(rt->config, r->component, &rt->arena) : NULL;
     for (int s = 0; s < WEFT_SIGNALS; s++) {
         if (!r->intakes[s])
@@ -272,6 +251,9 @@ static int build_receiver(struct weft_runtime *rt, size_t index)
     if (!r->component->used)
         return 0;
     bool single = r->component->type.receiver->single;
+    r->account = weft_memory_receiver(&rt->memory, r->component->id);
+    if (!r->account)
+        return UV_ENOMEM;
     r->n_instances = single ? 1 : rt->n_loops;
     r->first_loop = single ? index % rt->n_loops : 0;
     for (int s = 0; s < WEFT_SIGNALS && !err; s++)
@@ -294,19 +276,6 @@ static size_t choose_loops(const struct weft_config *config)
     return processors < 1 ? 1 : processors > MAX_LOOPS_BY_DEFAULT ? MAX_LOOPS_BY_DEFAULT : (size_t)processors;
 }
 
-/* Processors write a record anew at most a few times, one behind the other. */
-static size_t scratch_limit(const struct weft_runtime *rt)
-{
-    size_t largest = 0;
-
-    for (size_t i = 0; i < rt->config->n_pipelines; i++) {
-        size_t payload = weft_journal_max_payload(weft_pipeline_journal(rt->pipelines[i].pipeline));
-        largest = payload > largest ? payload : largest;
-    }
-    size_t most = (size_t)(rt->config->service.memory_limit / 8); /* a journal on disk takes more than memory can */
-    return 4 * (largest < most ? largest : most) + (1 << 20);
-}
-
 static int build_loops(struct weft_runtime *rt)
 {
     rt->loops = calloc(rt->n_loops, sizeof(struct weft_loop *));
@@ -315,7 +284,7 @@ static int build_loops(struct weft_runtime *rt)
     for (size_t i = 0; i < rt->n_loops; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "ingest-%zu", i % 1000);
-        struct weft_loop_options options = { name, scratch_limit(rt) };
+        struct weft_loop_options options = { name, weft_memory_scratch_limit(&rt->memory), rt->memory.scratch };
         int err = weft_loop_open(&rt->loops[i], &options);
         if (err)
             return failed(rt, "agent", "cannot open an ingest loop", err);
@@ -340,6 +309,8 @@ int weft_runtime_build(struct weft_runtime *rt)
     err = weft_shelf_begin(rt->shelf, &config->service, config->n_pipelines);
     for (size_t i = 0; i < config->n_pipelines && !err; i++)
         err = build_pipeline(rt, i);
+    if (!err)
+        err = weft_runtime_open_memory(rt);
     if (!err)
         weft_shelf_finish(rt->shelf);
     for (size_t i = 0; i < config->n_components[WEFT_KIND_EXPORTER] && !err; i++)
@@ -407,4 +378,5 @@ void weft_runtime_unbuild(struct weft_runtime *rt)
         free(rt->extensions[i].instance);
     free(rt->extensions);
     weft_arena_release(&rt->arena);
+    weft_memory_close(&rt->memory);
 }

@@ -6,6 +6,7 @@
 
 #include "agent/lane.h"
 #include "agent/loop.h"
+#include "agent/memory.h"
 #include "agent/pipeline.h"
 #include "agent/runtime.h"
 #include "agent/shed.h"
@@ -19,6 +20,7 @@ struct weft_rt_pipeline {
     const struct weft_shelf_entry *entry;   /* its journal */
     struct weft_pipeline *pipeline;
     struct weft_processor **processors;     /* config->n_processors of them */
+    struct weft_account *account;           /* the journal's row */
     bool *started;                          /* of the processors */
 };
 
@@ -26,6 +28,7 @@ struct weft_rt_exporter {
     const struct weft_config_component *component;
     struct weft_lane_config lane_config;
     struct weft_exporter *instance;
+    struct weft_account *letters_account;   /* the dead letters' row */
     struct weft_letters *letters;           /* what its back end refused for good */
     struct weft_lane *lane;                 /* NULL: not used by a pipeline (so are letters) */
 };
@@ -43,6 +46,7 @@ struct weft_rt_receiver {
     size_t n_instances, first_loop;         /* instance i lives on loop first_loop + i */
     struct weft_intake *intakes[WEFT_SIGNALS];
     struct weft_rt_ear *ears;               /* [instance * WEFT_SIGNALS + signal] */
+    struct weft_account *account;
 };
 
 struct weft_rt_extension {
@@ -64,15 +68,18 @@ struct weft_runtime {
     size_t n_loops;
     struct weft_extension_host extension_host;
     struct weft_shed *shed;
+    struct weft_memory memory;
     uv_mutex_t figures_lock;                /* a lane's figures may not be asked for while it is joined */
     _Atomic int phase;                      /* enum weft_phase */
     bool ran;                               /* lanes were started: what they leave is worth a line */
     int stop_result;
 };
 
-/* Sizes of what a component may hold: shares of what memory_limit leaves beside the journal. */
-uint64_t weft_runtime_receiver_budget(const struct weft_runtime *rt);
-uint64_t weft_runtime_exporter_budget(const struct weft_runtime *rt);
+/* Brings the ledger's rows of journals and dead letters up to date, which count for themselves. Main thread. */
+void weft_runtime_count_memory(const struct weft_runtime *rt);
+
+/* Shares memory_limit out; the pipelines' journals must be open (runtime_memory.c). 0 or UV_ENOMEM after a log line. */
+int weft_runtime_open_memory(struct weft_runtime *rt);
 
 /* The figures of exporter `index`, which must have a lane: live ones until it has been stopped, then its last. Any thread. */
 void weft_runtime_lane_stats(const struct weft_runtime *rt, size_t index, struct weft_lane_stats *ret_stats);

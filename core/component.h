@@ -201,6 +201,10 @@ struct weft_exporter {
     unsigned concurrency;        /* batches that will be out at once at most; set by the lane before start */
 };
 
+/* The reason of a RETRY for which there was no memory, so that nothing was sent: the batch comes again after a while, and no
+ * breaker hears of it. */
+#define WEFT_REASON_MEMORY "memory_limit"
+
 /* What the lane does for its exporter; all on the lane's thread. */
 struct weft_exporter_host {
     /* Ends one send, exactly once each, now or later. `reason`: a short stable word for metrics ("sent", "timeout",

@@ -17,9 +17,23 @@
 /* Larger than anything else a new session allocates; nghttp2 asks for 16 KB and the frame header. */
 enum { PACK_LEAST = 16 * 1024, PACK_MOST = 20 * 1024 };
 
+/* Brings the account up to date: at most two steps behind, so that it is touched once in hundreds of allocations. */
+static void settle(struct weft_grpc_memory *m)
+{
+    while (m->used > m->taken) {
+        weft_account_add(m->account, WEFT_GRPC_MEMORY_STEP);
+        m->taken += WEFT_GRPC_MEMORY_STEP;
+    }
+    while (m->taken - m->used > 2 * WEFT_GRPC_MEMORY_STEP) {
+        weft_account_give(m->account, WEFT_GRPC_MEMORY_STEP);
+        m->taken -= WEFT_GRPC_MEMORY_STEP;
+    }
+}
+
 static void *counted(struct weft_grpc_memory *m, void *p)
 {
     m->used += malloc_usable_size(p);
+    settle(m);
     return p;
 }
 
@@ -27,6 +41,7 @@ static void discount(struct weft_grpc_memory *m, void *p)
 {
     assert(m->used >= malloc_usable_size(p));
     m->used -= malloc_usable_size(p);
+    settle(m);
 }
 
 static bool wants_pack_buffer(const struct weft_grpc_memory *m, size_t size)
@@ -67,14 +82,16 @@ static void *change(void *p, size_t size, void *user_data)
     void *q = realloc(p, size);
     if (q)
         m->used = m->used - had + malloc_usable_size(q);
+    settle(m);
     return q;
 }
 
-int weft_grpc_memory_init(struct weft_grpc_memory *m, uint64_t limit)
+int weft_grpc_memory_init(struct weft_grpc_memory *m, uint64_t limit, struct weft_account *account)
 {
     *m = (struct weft_grpc_memory){
         .mem = { .malloc = take, .free = give, .calloc = take_zeroed, .realloc = change },
         .limit = limit ? limit : UINT64_MAX,
+        .account = account,
         .pack_buffer = malloc(PACK_MOST),
     };
     return m->pack_buffer ? 0 : UV_ENOMEM;
@@ -83,6 +100,7 @@ int weft_grpc_memory_init(struct weft_grpc_memory *m, uint64_t limit)
 void weft_grpc_memory_release(struct weft_grpc_memory *m)
 {
     assert(m->used == 0);
+    weft_account_give(m->account, m->taken);
     free(m->pack_buffer);
     *m = (struct weft_grpc_memory){ 0 };
 }
@@ -90,7 +108,7 @@ void weft_grpc_memory_release(struct weft_grpc_memory *m)
 int weft_grpc_memory_session(struct weft_grpc_memory *m, nghttp2_session **ret_session,
                              const nghttp2_session_callbacks *callbacks, const nghttp2_option *option, void *user_data)
 {
-    if (m->used > m->limit / 4 * 3)
+    if (m->used > m->limit / 4 * 3 || !weft_grpc_memory_room(m))
         return WEFT_ERR_LIMIT;
     m->mem.mem_user_data = m;
     m->opening = true;

@@ -51,15 +51,19 @@ static void keep_or_free(struct weft_grpc_pool *p, struct weft_grpc_block block)
         return;
     }
     free(block.data);
+    weft_account_give(p->account, block.cap);
 }
 
 /* Large blocks grow in place where the system can, so that one message never needs its room twice over. */
-static int grow_large(struct weft_grpc_block *block, size_t cap)
+static int grow_large(struct weft_grpc_pool *p, struct weft_grpc_block *block, size_t cap)
 {
+    if (!weft_account_take(p->account, cap - block->cap))
+        return WEFT_ERR_LIMIT;
     uint8_t *data = realloc(block->data, cap);
-
-    if (!data)
+    if (!data) {
+        weft_account_give(p->account, cap - block->cap);
         return UV_ENOMEM;
+    }
     *block = (struct weft_grpc_block){ data, cap };
     return 0;
 }
@@ -68,10 +72,15 @@ static int grow_small(struct weft_grpc_pool *p, struct weft_grpc_block *block, s
 {
     struct weft_grpc_block bigger = { take_spare(p, cap), cap };
 
-    if (!bigger.data)
+    if (!bigger.data) {
+        if (!weft_account_take(p->account, cap))
+            return WEFT_ERR_LIMIT;
         bigger.data = malloc(cap);
-    if (!bigger.data)
+    }
+    if (!bigger.data) {
+        weft_account_give(p->account, cap);
         return UV_ENOMEM;
+    }
     if (len)
         memcpy(bigger.data, block->data, len);
     if (block->data)
@@ -96,7 +105,7 @@ int weft_grpc_pool_grow(struct weft_grpc_pool *p, struct weft_grpc_block *block,
     if (cap - had > p->limit - p->used)
         return WEFT_ERR_LIMIT;
 
-    int err = class_of(cap) < WEFT_GRPC_POOL_CLASSES ? grow_small(p, block, len, cap) : grow_large(block, cap);
+    int err = class_of(cap) < WEFT_GRPC_POOL_CLASSES ? grow_small(p, block, len, cap) : grow_large(p, block, cap);
     if (!err)
         p->used += cap - had;
     return err;
@@ -117,5 +126,6 @@ void weft_grpc_pool_trim(struct weft_grpc_pool *p)
     for (unsigned k = 0; k < WEFT_GRPC_POOL_CLASSES; k++)
         while (p->n_spare[k] > 0)
             free(p->spare[k][--p->n_spare[k]]);
+    weft_account_give(p->account, p->kept);
     p->kept = 0;
 }

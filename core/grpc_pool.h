@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* grpc_pool.h: the blocks that messages are gathered in, and the ledger over them.
  *
- *   (1) Bytes of blocks handed out never exceed the limit, whatever connections and streams ask for.
+ *   (1) Bytes of blocks handed out never exceed the limit, nor what the account gives, whatever connections and streams
+ *       ask for.
  *   (2) Small sizes are powers of two, so a block fits the next message too; a few are kept for it.
  *   (3) What is kept is bounded as well and given back to the system by a trim.
  *
@@ -9,6 +10,8 @@
  */
 #ifndef WEFT_CORE_GRPC_POOL_H
 #define WEFT_CORE_GRPC_POOL_H
+
+#include "core/ledger.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +26,7 @@ struct weft_grpc_block {
 struct weft_grpc_pool {
     uint64_t used, limit;     /* bytes of blocks that are out; their ceiling */
     uint64_t kept, keep;      /* bytes of blocks that wait for use; their ceiling */
+    struct weft_account *account; /* holds used and kept bytes; NULL: nobody */
     unsigned n_spare[WEFT_GRPC_POOL_CLASSES];
     uint8_t *spare[WEFT_GRPC_POOL_CLASSES][WEFT_GRPC_POOL_SPARES];
 };

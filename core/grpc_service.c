@@ -39,10 +39,12 @@ int weft_grpc_service_init(struct weft_grpc_service *s, const struct weft_grpc_h
     *s = (struct weft_grpc_service){ .handlers = *handlers, .limits = *limits };
     set_defaults(&s->limits);
     weft_grpc_pool_init(&s->pool, limits->max_inflight, KEEP_BYTES);
+    s->pool.account = limits->account;
     weft_buf_init(&s->plain, (size_t)limits->max_message_size);
+    s->plain.account = limits->account;
     weft_buf_init(&s->text, TEXT_LIMIT);
 
-    int err = weft_grpc_memory_init(&s->memory, limits->max_session_bytes);
+    int err = weft_grpc_memory_init(&s->memory, limits->max_session_bytes, limits->account);
     if (!err)
         err = weft_grpc_connection_callbacks(&s->callbacks, &s->option);
     if (err)

@@ -48,6 +48,7 @@ struct weft_grpc_limits {
     uint64_t max_message_size;       /* bytes of one message, compressed and decompressed */
     uint64_t max_inflight;           /* bytes of messages over all connections; 0: no limit of its own */
     uint64_t max_session_bytes;      /* what HTTP/2 itself may hold over all connections; 0: no limit of its own */
+    struct weft_account *account;    /* all of that takes from it; NULL: from nobody */
     unsigned max_concurrent_streams; /* of a connection; 0: 256 */
     uint64_t request_timeout_ms;     /* a call must be whole, and its answer taken, within this; 0: 60 s */
     uint64_t handshake_timeout_ms;   /* preface, SETTINGS and their acknowledgement; 0: 10 s */

@@ -15,6 +15,7 @@ enum {
     ENOUGH = 64 * 1024,     /* bytes of one write */
     LINGER_MS = 1000,
     TCP_KEEPALIVE_S = 60,
+    TLS_SESSION = 40 * 1024,
 };
 
 static void flush(struct weft_grpc_socket *s);
@@ -67,12 +68,27 @@ void weft_grpc_sockets_flush(struct weft_grpc_sockets *all)
     }
 }
 
+/* What a connection takes before HTTP/2 begins. */
+static uint64_t cost(const struct weft_grpc_sockets *all)
+{
+    return sizeof(struct weft_grpc_socket) + (all->tls ? TLS_SESSION : 0);
+}
+
+static void drop_pending(struct weft_grpc_socket *s)
+{
+    free(s->pending);
+    weft_account_give(s->all->service.limits.account, s->n_pending);
+    s->pending = NULL;
+    s->n_pending = 0;
+}
+
 static void on_close(uv_handle_t *handle)
 {
     struct weft_grpc_socket *s = handle->data;
     struct weft_grpc_sockets *all = s->all;
 
-    free(s->pending);
+    drop_pending(s);
+    weft_account_give(all->service.limits.account, cost(all));
     free(s);
     all->on_closed(all->owner);
 }
@@ -96,8 +112,7 @@ static void on_written(uv_write_t *req, int status)
 {
     struct weft_grpc_socket *s = req->data;
 
-    free(s->pending);
-    s->pending = NULL;
+    drop_pending(s);
     s->writing = false;
     if (s->state == WEFT_GRPC_SOCKET_CLOSING)
         return;
@@ -111,6 +126,9 @@ static void on_written(uv_write_t *req, int status)
 
 static int write_rest(struct weft_grpc_socket *s, struct weft_slice rest)
 {
+    if (!weft_account_take(s->all->service.limits.account, rest.len))
+        return WEFT_ERR_LIMIT;
+    s->n_pending = rest.len;
     s->pending = malloc(rest.len);
     if (!s->pending)
         return UV_ENOMEM;
@@ -261,11 +279,13 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 
 static struct weft_grpc_socket *new_socket(struct weft_grpc_sockets *all, uv_loop_t *loop, bool full)
 {
-    struct weft_grpc_socket *s = calloc(1, sizeof *s);
+    struct weft_account *account = all->service.limits.account;
 
-    if (!s)
+    if (!weft_account_take(account, cost(all)))
         return NULL;
-    if (all->tls && !full && weft_tls_new(&s->tls, all->tls) < 0) {
+    struct weft_grpc_socket *s = calloc(1, sizeof *s);
+    if (!s || (all->tls && !full && weft_tls_new(&s->tls, all->tls) < 0)) {
+        weft_account_give(account, cost(all));
         free(s);
         return NULL;
     }

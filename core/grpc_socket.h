@@ -41,6 +41,7 @@ struct weft_grpc_socket {
     struct weft_grpc_connection http;
     struct weft_tls *tls;
     uint8_t *pending;                 /* bytes of the write that is under way */
+    size_t n_pending;
     uint64_t since_ms;                /* of that write, or of the lingering */
 };
 

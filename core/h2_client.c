@@ -33,6 +33,8 @@ static struct weft_h2_call *call_take(struct weft_h2_client *c)
     call->client = c;
     weft_buf_init(&call->head, HEAD_MAX);
     weft_http_answer_init(&call->answer);
+    weft_http_answer_account(&call->answer, c->account);
+    call->head.account = c->account;
     return call;
 }
 
@@ -303,8 +305,8 @@ int weft_h2_call(struct weft_h2_client *c, const struct weft_http_call *what)
     return 0;
 }
 
-int weft_h2_open(struct weft_h2_client **ret_client, uv_loop_t *loop, const char *user_agent, void *ctx,
-                 void (*closed)(void *ctx))
+int weft_h2_open(struct weft_h2_client **ret_client, uv_loop_t *loop, const char *user_agent, struct weft_account *account,
+                 void *ctx, void (*closed)(void *ctx))
 {
     struct weft_h2_client *c = calloc(1, sizeof *c);
 
@@ -312,6 +314,7 @@ int weft_h2_open(struct weft_h2_client **ret_client, uv_loop_t *loop, const char
         return UV_ENOMEM;
     c->loop = loop;
     c->user_agent = user_agent;
+    c->account = account;
     c->ctx = ctx;
     c->on_closed = closed;
     int err = uv_timer_init(loop, &c->timer);

@@ -19,8 +19,8 @@
 struct weft_h2_client;
 
 /* `closed` is called once after weft_h2_close, when no handle is left; the memory is gone by then. */
-int weft_h2_open(struct weft_h2_client **ret_client, uv_loop_t *loop, const char *user_agent, void *ctx,
-                 void (*closed)(void *ctx));
+int weft_h2_open(struct weft_h2_client **ret_client, uv_loop_t *loop, const char *user_agent, struct weft_account *account,
+                 void *ctx, void (*closed)(void *ctx));
 
 /* As weft_http_call; the URL is http://authority/path. */
 int weft_h2_call(struct weft_h2_client *c, const struct weft_http_call *call);

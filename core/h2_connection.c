@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { OUT_KEEP = WEFT_H2_OUT_MAX / 2 };
+enum { OUT_KEEP = WEFT_H2_OUT_MAX / 2, SESSION_COST = 64 * 1024 };
 
 struct weft_h2_socket {
     uv_poll_t poll; /* first: the handle is the socket */
@@ -34,6 +34,7 @@ static void handle_gone(struct weft_h2_connection *n)
     if (n->addresses)
         freeaddrinfo(n->addresses);
     weft_buf_release(&n->out);
+    weft_account_give(c->account, SESSION_COST);
     free(n);
     weft_h2_handle_gone(c);
 }
@@ -375,6 +376,8 @@ struct weft_h2_connection *weft_h2_connection_new(struct weft_h2_client *c, cons
     n->client = c;
     memcpy(n->authority, authority, strlen(authority) + 1);
     weft_buf_init(&n->out, 2 * WEFT_H2_OUT_MAX);
+    n->out.account = c->account;
+    weft_account_add(c->account, SESSION_COST);
     n->next = c->connections;
     c->connections = n;
     c->handles++;

@@ -61,6 +61,7 @@ struct weft_h2_connection {
 struct weft_h2_client {
     uv_loop_t *loop;
     const char *user_agent;
+    struct weft_account *account;           /* NULL: nobody's */
     uv_timer_t timer;                       /* the earliest deadline, or now when `ended` must be delivered */
     struct weft_h2_call *calls, *ended, *free;
     struct weft_h2_connection *connections;

@@ -21,6 +21,12 @@ struct weft_http_answer {
 };
 
 void weft_http_answer_init(struct weft_http_answer *a);
+
+/* Whose memory it is; right after init. */
+static inline void weft_http_answer_account(struct weft_http_answer *a, struct weft_account *account)
+{
+    a->body.account = a->texts.account = account;
+}
 void weft_http_answer_release(struct weft_http_answer *a);
 
 /* Forgets the last answer; keeps the memory. */

@@ -21,6 +21,7 @@
 enum {
     FLAT_MAX = 60 * 1024,          /* libcurl sends smaller bodies together with the head */
     UPLOAD_BUFFER = 512 * 1024,
+    EASY_COST = UPLOAD_BUFFER + 64 * 1024, /* what libcurl holds for a call, its connection included; kept for the next */
     HEADER_LIMIT = 64 * 1024,
     KEEP_ANSWER = 1024 * 1024,     /* an answer buffer above this is not kept for the next call */
 };
@@ -260,6 +261,7 @@ static void set_constants(struct call *call)
 static void call_free(struct call *call)
 {
     curl_easy_cleanup(call->easy);
+    weft_account_give(call->client->options.account, EASY_COST);
     weft_http_answer_release(&call->answer);
     weft_buf_release(&call->lines);
     weft_buf_release(&call->flat);
@@ -275,9 +277,12 @@ static struct call *call_new(struct weft_http_client *c)
     if (!call)
         return NULL;
     call->client = c;
+    weft_account_add(c->options.account, EASY_COST);
     weft_http_answer_init(&call->answer);
     weft_buf_init(&call->lines, HEADER_LIMIT);
     weft_buf_init(&call->flat, FLAT_MAX + 1);
+    weft_http_answer_account(&call->answer, c->options.account);
+    call->lines.account = call->flat.account = c->options.account;
     call->easy = curl_easy_init();
     if (!call->easy) {
         call_free(call);
@@ -325,7 +330,7 @@ static void on_closed(void *ctx);
 static int h2_call(struct weft_http_client *c, const struct weft_http_call *what)
 {
     if (!c->h2) {
-        int err = weft_h2_open(&c->h2, c->curl.loop, c->options.user_agent, c, on_closed);
+        int err = weft_h2_open(&c->h2, c->curl.loop, c->options.user_agent, c->options.account, c, on_closed);
         if (err)
             return err;
         c->parts++;

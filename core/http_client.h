@@ -26,6 +26,7 @@ struct weft_http_client_options {
     bool insecure_skip_verify;
     const char *ca_file, *cert_file, *key_file, *server_name_override; /* NULL: the system's defaults */
     const char *user_agent;
+    struct weft_account *account;     /* buffers of calls and connections take from it; NULL: nobody */
 };
 
 struct weft_http_result {

@@ -471,6 +471,7 @@ void *weft_http_request_line(void *cls, const char *uri, struct MHD_Connection *
     if (!b)
         return NULL; /* weft_http_access closes such a connection */
     b->connection = c;
+    b->bytes.account = s->options.account;
     weft_buf_reset(&b->bytes);
     if (mark)
         b->query = strdup(mark + 1);

@@ -27,6 +27,8 @@
 #include <unistd.h>
 
 enum {
+    OVERHEAD = 2 * 1024,          /* of a connection beside its pool */
+    TLS_SESSION = 40 * 1024,
     POOL = 16 * 1024,             /* also bounds a request's headers: half is the read buffer to begin with */
     BACKLOG = 1024,
     CONNECTIONS_SLACK = 64,       /* cut ones, not closed yet; beyond that libmicrohttpd stops accepting for a moment */
@@ -88,14 +90,25 @@ static struct weft_http_connection *longest_waiting(const struct weft_http_serve
     return fresh ? fresh : s->lines[WEFT_HTTP_KEPT].head;
 }
 
-/* libmicrohttpd asks before it takes a connection in. */
+static uint64_t connection_cost(const struct weft_http_server *s)
+{
+    return s->tls_files[0] ? POOL + OVERHEAD + TLS_SESSION : POOL + OVERHEAD;
+}
+
+/* Connections never take more memory than they leave to bodies. */
+static bool has_room(const struct weft_http_server *s)
+{
+    return weft_account_room(s->options.account) / connection_cost(s) > s->stats.connections;
+}
+
+/* libmicrohttpd asks before it takes a connection in. One that makes room for another leaves its memory to it. */
 static enum MHD_Result may_connect(void *cls, const struct sockaddr *address, socklen_t len)
 {
     struct weft_http_server *s = cls;
     (void)address;
     (void)len;
 
-    if (s->stats.connections < s->options.max_connections)
+    if (has_room(s) && s->stats.connections < s->options.max_connections)
         return MHD_YES;
     struct weft_http_connection *c = longest_waiting(s);
     if (!c) {
@@ -142,6 +155,7 @@ static void connected(struct weft_http_server *s, struct MHD_Connection *mhd, vo
     }
     c->mhd = mhd;
     c->fd = info ? info->connect_fd : -1;
+    weft_account_add(s->options.account, connection_cost(s));
     join_line(s, c, WEFT_HTTP_FRESH);
     s->stats.connections++;
     if (s->tls_files[2])
@@ -164,6 +178,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     if (c->line != WEFT_HTTP_CUT)
         s->stats.connections--;
     leave_line(s, c);
+    weft_account_give(s->options.account, connection_cost(s));
     free(c);
     *socket_context = NULL;
 }

@@ -67,6 +67,7 @@ struct weft_http_server_options {
     uint64_t max_body_size;            /* bytes; never more than three quarters of max_inflight */
     uint64_t max_inflight;             /* bytes of bodies over all connections; 0: no limit of its own */
     unsigned max_connections;          /* 0: 256. Each costs up to 18 KiB while it is open (TLS: 40 KiB more) */
+    struct weft_account *account;      /* bodies and connections take from it; refused ones are 503, or closed at accept. NULL: none */
     uint64_t idle_timeout_ms, request_timeout_ms; /* 0: 60 s, 30 s. The first counts in whole seconds */
     const struct weft_http_tls *tls;   /* NULL: cleartext */
     void *ctx;

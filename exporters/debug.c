@@ -238,6 +238,7 @@ static int start(struct weft_exporter *self)
 
     weft_buf_init(&d->line, LINE_LIMIT);
     weft_buf_init(&d->request, LINE_LIMIT);
+    d->line.account = d->request.account = self->account;
     return 0;
 }
 

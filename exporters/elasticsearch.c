@@ -72,6 +72,7 @@ static int start(struct weft_exporter *self)
         .key_file = e->key_file,
         .server_name_override = e->server_name_override,
         .user_agent = "weft/" WEFT_VERSION,
+        .account = self->account,
     };
     if (!err && e->compress)
         err = weft_gzip_new(&e->gzip, (int)e->gzip_level);

@@ -49,6 +49,7 @@ void weft_es_body_release(struct weft_es_body *b)
 {
     weft_buf_release(&b->bytes);
     free(b->docs);
+    weft_account_give(b->bytes.account, b->docs_cap * sizeof *b->docs);
     b->docs = NULL;
     b->n_docs = b->docs_cap = 0;
 }
@@ -63,9 +64,14 @@ static int add_doc(struct weft_es_body *b, uint32_t item)
 {
     if (b->n_docs == b->docs_cap) {
         size_t cap = b->docs_cap ? b->docs_cap * 2 : 256;
+        const uint64_t more = (cap - b->docs_cap) * sizeof *b->docs;
+        if (!weft_account_take(b->bytes.account, more))
+            return WEFT_ERR_LIMIT;
         uint32_t *docs = realloc(b->docs, cap * sizeof *docs);
-        if (!docs)
+        if (!docs) {
+            weft_account_give(b->bytes.account, more);
             return UV_ENOMEM;
+        }
         b->docs = docs;
         b->docs_cap = cap;
     }

@@ -58,6 +58,7 @@ static struct weft_es_request *request_take(struct weft_es_exporter *e)
     r->e = e;
     weft_es_body_init(&r->body, BODY_MAX);
     weft_buf_init(&r->packed, BODY_MAX);
+    r->body.bytes.account = r->packed.account = e->base.account;
     return r;
 }
 
@@ -243,16 +244,25 @@ static int begin(struct weft_es_request *r)
     return weft_http_call(e->client, &call);
 }
 
+/* Bytes that the next body should have: fewer where memory is short, so that requests go on, only smaller. */
+static size_t body_size(const struct weft_es_request *r)
+{
+    uint64_t room = weft_account_room(r->e->base.account), half = room / 2 + r->body.bytes.cap / 2;
+    uint64_t most = r->probing && r->e->max_bytes > PROBE_BODY ? PROBE_BODY : r->e->max_bytes, size = half < most ? half : most;
+
+    return size > SMALLEST_BODY ? (size_t)size : SMALLEST_BODY;
+}
+
 /* Puts a body together; an item that cannot be written is refused and the next one taken. */
 static int compose(struct weft_es_request *r, uint64_t first)
 {
     struct weft_es_exporter *e = r->e;
-    uint64_t most = r->probing && e->max_bytes > PROBE_BODY ? PROBE_BODY : e->max_bytes;
+    const size_t size = body_size(r);
     int err;
 
     weft_es_body_reset(&r->body);
     r->first = first;
-    while ((err = weft_es_compose(&e->composer, r->batch, first, most, &r->body, &r->end)) != 0) {
+    while ((err = weft_es_compose(&e->composer, r->batch, first, size, &r->body, &r->end)) != 0) {
         if (err != WEFT_ERR_MALFORMED && err != WEFT_ERR_TOO_LARGE)
             return err;
         reject(r, r->end, err == WEFT_ERR_MALFORMED ? "malformed" : "too_large", weft_err_text(err));
@@ -272,6 +282,11 @@ static int pack(struct weft_es_request *r)
     return err;
 }
 
+static const char *reason_of(int err)
+{
+    return err == UV_ECANCELED ? "stopped" : err == WEFT_ERR_LIMIT || err == UV_ENOMEM ? WEFT_REASON_MEMORY : "local";
+}
+
 /* The next body, from item `first` on; the end of the batch when nothing there waits. */
 static void send_body(struct weft_es_request *r, uint64_t first)
 {
@@ -286,7 +301,7 @@ static void send_body(struct weft_es_request *r, uint64_t first)
     if (!err)
         err = begin(r);
     if (err)
-        finish(r, WEFT_RETRY, err == UV_ECANCELED ? "stopped" : "local", weft_err_text(err), 0);
+        finish(r, WEFT_RETRY, reason_of(err), weft_err_text(err), 0);
 }
 
 void weft_es_send(struct weft_exporter *self, struct weft_batch *batch)
@@ -295,7 +310,7 @@ void weft_es_send(struct weft_exporter *self, struct weft_batch *batch)
     struct weft_es_request *r = request_take(e);
 
     if (!r) {
-        self->host->done(self, batch, WEFT_RETRY, "local", weft_err_text(UV_ENOMEM), 0);
+        self->host->done(self, batch, WEFT_RETRY, WEFT_REASON_MEMORY, weft_err_text(UV_ENOMEM), 0);
         return;
     }
     r->batch = batch;

@@ -292,6 +292,7 @@ static int start(struct weft_exporter *self)
     uint64_t limit = self->memory_limit ? self->memory_limit : BUFFER_DEFAULT;
 
     weft_buf_init(&f->buf, limit > BUFFER_MIN ? (size_t)limit : BUFFER_MIN);
+    f->buf.account = self->account;
     int err = open_file(f, !f->append && !f->rotation);
     if (err)
         weft_log(self->log, WEFT_LOG_ERROR, self->id, "cannot open %s: %s", f->path, weft_err_text(err));

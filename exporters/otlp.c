@@ -87,6 +87,7 @@ static int start(struct weft_exporter *self)
 
     o->gate = (struct weft_log_gate){ .interval_ms = 60000, .burst = 3 };
     weft_buf_init(&o->plain, WEFT_OTLP_ANSWER_MAX);
+    o->plain.account = self->account;
     int err = weft_otlp_target(o);
     const struct weft_http_client_options options = {
         .max_connections = self->concurrency > 4 ? self->concurrency : 4,
@@ -97,6 +98,7 @@ static int start(struct weft_exporter *self)
         .key_file = o->key_file,
         .server_name_override = o->server_name_override,
         .user_agent = "weft/" WEFT_VERSION,
+        .account = self->account,
     };
     if (!err && o->compress)
         err = weft_gzip_new(&o->gzip, (int)o->gzip_level);

@@ -53,6 +53,7 @@ struct weft_otlp_request {
 static void buffer_init(const struct weft_otlp_exporter *o, struct weft_buf *b)
 {
     weft_buf_init(b, o->base.memory_limit > 0 && o->base.memory_limit < BUFFER_MAX ? o->base.memory_limit : BUFFER_MAX);
+    b->account = o->base.account;
 }
 
 static struct weft_otlp_request *request_take(struct weft_otlp_exporter *o)
@@ -98,6 +99,7 @@ void weft_otlp_requests_free(struct weft_otlp_exporter *o)
         weft_buf_release(&r->json);
         weft_buf_release(&r->packed);
         free(r->slices);
+        weft_account_give(o->base.account, r->slices_cap * sizeof *r->slices);
         free(r);
     }
 }
@@ -115,9 +117,14 @@ static int slices_reserve(struct weft_otlp_request *r, size_t n)
 {
     if (n <= r->slices_cap)
         return 0;
+    const uint64_t more = (n - r->slices_cap) * sizeof *r->slices;
+    if (!weft_account_take(r->o->base.account, more))
+        return WEFT_ERR_LIMIT;
     struct weft_slice *slices = realloc(r->slices, n * sizeof *slices);
-    if (!slices)
+    if (!slices) {
+        weft_account_give(r->o->base.account, more);
         return UV_ENOMEM;
+    }
     r->slices = slices;
     r->slices_cap = n;
     return 0;
@@ -381,6 +388,11 @@ static void on_done(void *ctx, const struct weft_http_result *result)
     settle(r, &verdict);
 }
 
+static const char *reason_of(int err)
+{
+    return err == UV_ECANCELED ? "stopped" : err == WEFT_ERR_LIMIT || err == UV_ENOMEM ? WEFT_REASON_MEMORY : "local";
+}
+
 /* Composing fails on memory (try again), on a ceiling of ours (try less), or on what the payload is. */
 static void cannot_begin(struct weft_otlp_request *r, int err)
 {
@@ -389,7 +401,7 @@ static void cannot_begin(struct weft_otlp_request *r, int err)
     else if (err == WEFT_ERR_TOO_LARGE || err == WEFT_ERR_MALFORMED || err == WEFT_ERR_TOO_DEEP)
         settle_refusal(r, err == WEFT_ERR_TOO_LARGE ? "too_large" : "malformed", weft_err_text(err));
     else
-        finish(r, WEFT_RETRY, err == UV_ECANCELED ? "stopped" : "local", weft_err_text(err), 0);
+        finish(r, WEFT_RETRY, reason_of(err), weft_err_text(err), 0);
 }
 
 static void send_piece(struct weft_otlp_request *r)
@@ -428,7 +440,7 @@ void weft_otlp_send(struct weft_exporter *self, struct weft_batch *batch)
     struct weft_otlp_request *r = request_take(o);
 
     if (!r) {
-        self->host->done(self, batch, WEFT_RETRY, "local", weft_err_text(UV_ENOMEM), 0);
+        self->host->done(self, batch, WEFT_RETRY, WEFT_REASON_MEMORY, weft_err_text(UV_ENOMEM), 0);
         return;
     }
     r->batch = batch;

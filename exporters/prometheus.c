@@ -112,6 +112,7 @@ static int start(struct weft_exporter *base)
     p->gate = (struct weft_log_gate){ .interval_ms = GATE_MS, .burst = GATE_BURST };
     struct weft_prom_settings settings = settings_of(p);
     weft_prom_store_init(&p->store, &settings);
+    p->store.ledger.account = p->store.scratch.account = p->store.text.account = base->account;
     p->store_open = true;
     return weft_prom_scrape_open(p);
 }

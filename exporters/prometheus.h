@@ -10,7 +10,11 @@
 #include "exporters/prometheus_store.h"
 
 /* Memory of pages that the server is still sending. Shared with them, because they may outlive the exporter. */
-struct weft_prom_pages { unsigned refs; uint64_t bytes, limit; };
+struct weft_prom_pages {
+    unsigned refs;
+    uint64_t bytes, limit;
+    struct weft_account *account;
+};
 
 struct weft_prom {
     struct weft_exporter base;

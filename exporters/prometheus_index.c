@@ -6,10 +6,27 @@
 #include <stdlib.h>
 
 enum { FIRST_CAP = 64, MALLOC_OVERHEAD = 16 };
+static const uint64_t STEP = 64 * 1024;
+
+/* A series is small: the account is asked once for hundreds of them. */
+static bool cover(struct weft_prom_ledger *l, uint64_t used)
+{
+    uint64_t need = (used + STEP - 1) / STEP * STEP;
+
+    if (need > l->taken) {
+        if (!weft_account_take(l->account, need - l->taken))
+            return false;
+        l->taken = need;
+    } else if (l->taken - need > STEP) {
+        weft_account_give(l->account, l->taken - need);
+        l->taken = need;
+    }
+    return true;
+}
 
 void *weft_prom_alloc(struct weft_prom_ledger *l, size_t size)
 {
-    if (size + MALLOC_OVERHEAD > l->limit - l->used)
+    if (size + MALLOC_OVERHEAD > l->limit - l->used || !cover(l, l->used + size + MALLOC_OVERHEAD))
         return NULL;
     void *p = calloc(1, size);
     if (p)
@@ -23,6 +40,7 @@ void weft_prom_free(struct weft_prom_ledger *l, void *p, size_t size)
         return;
     free(p);
     l->used -= size + MALLOC_OVERHEAD;
+    (void)cover(l, l->used);
 }
 
 void weft_prom_index_release(struct weft_prom_index *x, struct weft_prom_ledger *l)

@@ -10,11 +10,17 @@
 #ifndef WEFT_EXPORTERS_PROMETHEUS_INDEX_H
 #define WEFT_EXPORTERS_PROMETHEUS_INDEX_H
 
+#include "core/ledger.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct weft_prom_ledger { uint64_t used, limit; };
+struct weft_prom_ledger {
+    uint64_t used, limit;
+    struct weft_account *account; /* holds `taken` bytes: used ones, in steps; NULL: nobody */
+    uint64_t taken;
+};
 
 /* `size` zeroed bytes, or NULL: over the limit, or out of memory. */
 void *weft_prom_alloc(struct weft_prom_ledger *l, size_t size);

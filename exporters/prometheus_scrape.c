@@ -29,6 +29,7 @@ static void page_free(void *body)
     struct head *head = (struct head *)((uint8_t *)body - sizeof *head);
 
     head->pages->bytes -= head->size;
+    weft_account_give(head->pages->account, head->size);
     unref(head->pages);
     free(head);
 }
@@ -51,6 +52,7 @@ static bool begin(struct weft_prom *p, struct weft_buf *b, size_t guess)
     static const struct head none;
 
     weft_buf_init(b, p->pages->limit - p->pages->bytes);
+    b->account = p->pages->account;
     weft_buf_append(b, &none, sizeof none);
     return b->limit > guess && weft_buf_reserve(b, guess) != NULL;
 }
@@ -131,6 +133,7 @@ static int write_packed(struct weft_prom *p, struct weft_prom_page *page, struct
     page->take = take_chunk;
     page->ctx = &k;
     weft_buf_init(&chunk, WEFT_PROM_CHUNK_MAX);
+    chunk.account = p->pages->account;
     weft_prom_write(&p->store, page, &chunk);
     *ret_packed = k.any || chunk.len >= GZIP_FROM;
     if (*ret_packed)
@@ -203,7 +206,7 @@ int weft_prom_scrape_open(struct weft_prom *p)
 {
     struct weft_http_server_options options = {
         .endpoint = p->endpoint, .max_body_size = 4096, .max_connections = MAX_CONNECTIONS,
-        .ctx = p, .on_headers = on_headers, .on_request = on_request,
+        .account = p->base.account, .ctx = p, .on_headers = on_headers, .on_request = on_request,
     };
     const char *what = "cannot listen";
 
@@ -212,6 +215,7 @@ int weft_prom_scrape_open(struct weft_prom *p)
         return UV_ENOMEM;
     p->pages->refs = 1;
     p->pages->limit = p->base.memory_limit - p->store.ledger.limit;
+    p->pages->account = p->base.account;
     int err = weft_gzip_new(&p->gzip, GZIP_LEVEL);
     if (err)
         return err;

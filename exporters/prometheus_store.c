@@ -442,4 +442,6 @@ void weft_prom_store_release(struct weft_prom_store *s)
     weft_arena_release(&s->scratch);
     weft_buf_release(&s->text);
     weft_prom_name_release(&s->name);
+    weft_account_give(s->ledger.account, s->ledger.taken); /* of the last step */
+    s->ledger.taken = 0;
 }

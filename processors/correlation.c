@@ -86,7 +86,8 @@ static void count(struct weft_processor *self, const struct work *w)
 static int process(struct weft_processor *self, struct weft_record *record, struct weft_arena *scratch)
 {
     const struct correlation *c = (const struct correlation *)self;
-    struct work w = { .keys = &c->table, .scratch = scratch, .signal = record->signal, .payload = record->payload };
+    struct work w = { .keys = &c->table, .scratch = scratch, .signal = record->signal, .payload = record->payload,
+                      .n_leaves = record->signal == WEFT_METRICS ? 0 : record->n_items };
     int err = weft_correlation_collect(&w);
 
     if (!err)

@@ -31,7 +31,7 @@ static struct node *add_node(struct work *w, const struct step *s, size_t parent
     enum { FIRST_NODES = 16 };
 
     if (w->n_nodes == w->nodes_cap) {
-        const size_t cap = w->nodes_cap ? 2 * w->nodes_cap : FIRST_NODES;
+        const size_t cap = w->nodes_cap ? 2 * w->nodes_cap : w->n_leaves + FIRST_NODES;
         struct node *nodes = cap < UINT32_MAX ? weft_arena_alloc(w->scratch, cap * sizeof *nodes) : NULL;
 
         if (!nodes)

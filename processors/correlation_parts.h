@@ -65,6 +65,7 @@ struct work {
     struct weft_slice payload;
     struct node *nodes; /* in the order of the bytes, a parent before its children */
     size_t n_nodes, nodes_cap;
+    size_t n_leaves;    /* how many to expect, so that nodes need not grow; 0: not known */
     struct learned *traces, *requests;
     uint64_t counts[16]; /* by enum counter */
 };

@@ -535,6 +535,8 @@ static int prepare(struct filelog *f)
         err = weft_filelog_reader_init(&f->reader, (size_t)f->max_log_size, f->force_flush_period, weft_buf_slice(&f->resource_bytes));
     if (err)
         return err;
+    weft_account_add(f->base.account, f->reader.cap);
+    f->reader.line.record.account = f->reader.batch.payload.account = f->base.account;
     f->reader.line.format = (enum weft_filelog_format)f->format;
     f->reader.line.fixed_service = names_service(&f->resource);
     f->set = (struct weft_filelog_set){
@@ -607,6 +609,8 @@ static void stop(struct weft_receiver *self)
     if (f->saver)
         weft_filelog_saver_stop(f->saver);
     weft_filelog_set_close(&f->set);
+    if (f->reader.buf)
+        weft_account_give(self->account, f->reader.cap);
     weft_filelog_reader_release(&f->reader);
     weft_buf_release(&f->resource_bytes);
     weft_buf_release(&f->attribute_bytes);

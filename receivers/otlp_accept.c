@@ -121,7 +121,8 @@ static bool item_ok(enum weft_signal signal, struct weft_slice item, struct weft
 }
 
 /* The payload is known to be malformed; finds the item in which, or behind which, it is. Off the hot path. */
-static void describe_place(enum weft_signal signal, struct weft_slice payload, char *words, size_t size)
+static void describe_place(struct weft_account *account, enum weft_signal signal, struct weft_slice payload, char *words,
+                           size_t size)
 {
     static const char *const names[WEFT_SIGNALS] = { "span", "log record", "metric" };
     struct weft_otlp_walk walk;
@@ -132,6 +133,7 @@ static void describe_place(enum weft_signal signal, struct weft_slice payload, c
     bool ok = true;
 
     weft_buf_init(&scratch, payload.len + 64);
+    scratch.account = account;
     weft_otlp_walk_init(&walk, payload);
     while (ok && (result = weft_otlp_walk_next(&walk)) > 0) {
         n++;
@@ -275,7 +277,7 @@ struct weft_otlp_waiter *weft_otlp_accept(struct weft_otlp *r, enum weft_signal 
         (void)snprintf(v.message, sizeof v.message, "no pipeline takes %s from this receiver", weft_signal_name(signal));
         refuse(r, signal, WEFT_ERR_NOT_FOUND, &v);
     } else if (weft_otlp_count(signal, payload, &items) != 0) {
-        describe_place(signal, payload, v.message, sizeof v.message);
+        describe_place(r->base.account, signal, payload, v.message, sizeof v.message);
         refuse(r, signal, WEFT_ERR_MALFORMED, &v);
     } else if (items > 0) {
         int err = commit(r, signal, payload, items, &waiter);

@@ -142,6 +142,7 @@ static struct weft_grpc_server_options server_options(struct weft_otlp_grpc *g)
             .max_message_size = max_message,
             .max_inflight = budget,
             .max_session_bytes = budget ? budget / 2 + LEAST_SESSIONS : 0,
+            .account = g->receiver->base.account,
             .max_concurrent_streams = (unsigned)o->max_concurrent_streams,
             .max_idle_ms = o->max_connection_idle_ms,
             .max_age_ms = o->max_connection_age_ms,

@@ -346,6 +346,7 @@ static struct weft_http_server_options server_options(struct weft_otlp_http *h)
         .reuse_port = n_loops > 1,
         .max_body_size = h->max_body,
         .max_inflight = h->budget,
+        .account = h->receiver->base.account,
         .max_connections = (unsigned)(o->max_connections + n_loops - 1) / n_loops,
         .idle_timeout_ms = o->idle_timeout_ms,
         .request_timeout_ms = o->request_timeout_ms,
@@ -392,6 +393,7 @@ int weft_otlp_http_start(struct weft_otlp *r)
                                            .headers = &r->http_options.cors_headers,
                                            .max_age_s = r->http_options.cors_max_age_s };
         weft_buf_init(&h->answer, ANSWER_MAX);
+        h->plain.account = h->payload.account = h->answer.account = r->base.account;
         err = open_parts(h, &words);
     }
     if (err) {

@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct weft_h2_client *c;
     uv_loop_t loop;
 
-    if (uv_loop_init(&loop) || weft_h2_open(&c, &loop, "weft/fuzz", NULL, on_closed))
+    if (uv_loop_init(&loop) || weft_h2_open(&c, &loop, "weft/fuzz", NULL, NULL, on_closed))
         abort();
     run(&loop, c, weft_slice_of(data, size), size ? size : 1);
     run(&loop, c, weft_slice_of(data, size), 7);

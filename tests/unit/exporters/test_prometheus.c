@@ -521,7 +521,7 @@ static void a_hundred_thousand_series_stay_within_their_budget(void **state)
 
 static void the_index_finds_what_is_left_after_removals(void **state)
 {
-    struct weft_prom_ledger ledger = { 0, ROOM };
+    struct weft_prom_ledger ledger = { .limit = ROOM };
     struct weft_prom_index x = { 0 };
     static int values[2000];
     (void)state;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memory.c: see memory.h. */
+#include "agent/memory.h"
+
+#include <stdio.h>
+#include <uv.h>
+
+enum { LEAST_RECEIVER_BUDGET = 4 << 20, LEAST_EXPORTER_BUDGET = 2 << 20, NAME_MAX_LEN = 300 };
+
+static uint64_t share(uint64_t whole, size_t n)
+{
+    return whole / (n ? n : 1);
+}
+
+static struct weft_account *open_named(struct weft_memory *m, struct weft_account *parent, const char *kind, const char *id,
+                                       uint64_t guarantee)
+{
+    char name[NAME_MAX_LEN];
+
+    (void)snprintf(name, sizeof name, "%s/%s", kind, id);
+    return weft_account_open(m->ledger, parent, name, guarantee, 0);
+}
+
+int weft_memory_open(struct weft_memory *m, const struct weft_memory_plan *plan)
+{
+    const uint64_t fixed = plan->journals + plan->letters + WEFT_MEMORY_PROCESS;
+
+    *m = (struct weft_memory){ .plan = *plan };
+    m->spare = plan->limit > fixed + WEFT_MEMORY_LEAST ? plan->limit - fixed : WEFT_MEMORY_LEAST;
+    int err = weft_ledger_open(&m->ledger, plan->limit);
+    if (err)
+        return err;
+    struct weft_account *process = weft_account_open(m->ledger, NULL, "process", WEFT_MEMORY_PROCESS, 0);
+    m->ingest = weft_account_open(m->ledger, NULL, "ingest", m->spare / 2, 0);
+    m->export = weft_account_open(m->ledger, NULL, "export", m->spare / 5, 0);
+    m->scratch = m->ingest ? weft_account_open(m->ledger, m->ingest, "scratch", m->spare / 8, 0) : NULL;
+    if (!process || !m->scratch || !m->export) {
+        weft_memory_close(m);
+        return UV_ENOMEM;
+    }
+    weft_account_set(process, WEFT_MEMORY_PROCESS);
+    return 0;
+}
+
+void weft_memory_close(struct weft_memory *m)
+{
+    weft_ledger_close(m->ledger);
+    *m = (struct weft_memory){ 0 };
+}
+
+struct weft_account *weft_memory_journal(struct weft_memory *m, const char *id)
+{
+    return open_named(m, NULL, "journal", id, share(m->plan.journals, m->plan.n_pipelines));
+}
+
+struct weft_account *weft_memory_letters(struct weft_memory *m, const char *id)
+{
+    return open_named(m, NULL, "letters", id, share(m->plan.letters, m->plan.n_exporters));
+}
+
+struct weft_account *weft_memory_receiver(struct weft_memory *m, const char *id)
+{
+    return open_named(m, m->ingest, "receiver", id, share(m->spare / 8, m->plan.n_receivers));
+}
+
+/* Three quarters of an exporter's part are for its requests, one for the lists of records that they are made from. */
+static uint64_t exporter_part(const struct weft_memory *m)
+{
+    return share(m->spare / 5, m->plan.n_exporters);
+}
+
+struct weft_account *weft_memory_exporter(struct weft_memory *m, const char *id)
+{
+    return open_named(m, m->export, "exporter", id, exporter_part(m) / 4 * 3);
+}
+
+struct weft_account *weft_memory_lane(struct weft_memory *m, const char *id)
+{
+    return open_named(m, m->export, "lane", id, exporter_part(m) / 4);
+}
+
+uint64_t weft_memory_ingest_most(const struct weft_memory *m)
+{
+    return m->spare - m->spare / 5;
+}
+
+size_t weft_memory_scratch_limit(const struct weft_memory *m)
+{
+    const uint64_t wanted = 4 * (uint64_t)m->plan.largest_record + (1 << 20);
+    uint64_t beside = weft_memory_ingest_most(m) - weft_memory_receiver_budget(m);
+
+    return (size_t)(wanted < beside ? wanted : beside);
+}
+
+uint64_t weft_memory_receiver_budget(const struct weft_memory *m)
+{
+    uint64_t part = weft_memory_ingest_most(m) / 20 * 9;
+
+    return part > LEAST_RECEIVER_BUDGET ? part : LEAST_RECEIVER_BUDGET;
+}
+
+uint64_t weft_memory_exporter_budget(const struct weft_memory *m)
+{
+    uint64_t part = exporter_part(m);
+
+    return part > LEAST_EXPORTER_BUDGET ? part : LEAST_EXPORTER_BUDGET;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memory.h: service.memory_limit, shared out: which owners of memory there are in a runtime, and what each is sure of.
+ *
+ *   process     what is not counted one by one: code, stacks, libraries, the admin server; a fixed sum
+ *   journal/ID  of each pipeline; all of its size is set aside from the start, in memory mode
+ *   letters/ID  of each exporter, the same
+ *   ingest      half of the rest: receiver/ID and scratch (where processors work)
+ *   export      a fifth: exporter/ID and lane/ID
+ *
+ * and what is left is for whoever comes first. So ingest cannot take what exporters need to empty a journal, nor the
+ * other way round, and all of them together cannot pass the limit.
+ *
+ * Opened before anything that takes from it, closed after. Main thread; the accounts themselves: any thread.
+ */
+#ifndef WEFT_AGENT_MEMORY_H
+#define WEFT_AGENT_MEMORY_H
+
+#include "core/ledger.h"
+
+#include <stddef.h>
+
+struct weft_memory_plan {
+    uint64_t limit;              /* service.memory_limit */
+    uint64_t journals, letters;  /* of it, set aside for all of each */
+    size_t n_pipelines, n_receivers, n_exporters; /* of those that are used */
+    size_t largest_record;       /* bytes */
+};
+
+struct weft_memory {
+    struct weft_memory_plan plan;
+    struct weft_ledger *ledger;
+    struct weft_account *ingest, *export, *scratch;
+    uint64_t spare;              /* what is left beside process, journals and letters; at least WEFT_MEMORY_LEAST */
+};
+
+enum { WEFT_MEMORY_PROCESS = 10 << 20, WEFT_MEMORY_LEAST = 8 << 20 };
+
+/* 0 or UV_ENOMEM. */
+int weft_memory_open(struct weft_memory *m, const struct weft_memory_plan *plan);
+void weft_memory_close(struct weft_memory *m); /* accepts a zeroed one */
+
+/* A new account for one owner. NULL: no memory. */
+struct weft_account *weft_memory_journal(struct weft_memory *m, const char *id);
+struct weft_account *weft_memory_letters(struct weft_memory *m, const char *id);
+struct weft_account *weft_memory_receiver(struct weft_memory *m, const char *id);
+struct weft_account *weft_memory_exporter(struct weft_memory *m, const char *id);
+struct weft_account *weft_memory_lane(struct weft_memory *m, const char *id);
+
+/* The most that all of ingest can have at once. */
+uint64_t weft_memory_ingest_most(const struct weft_memory *m);
+
+/* What a loop's scratch may hold at most, so that a request that is refused for want of memory finds it when nobody else needs
+ * any: what would never fit beside the record itself is too large for ever. */
+size_t weft_memory_scratch_limit(const struct weft_memory *m);
+
+/* What an instance of a receiver, and an exporter, plan with (component.h: memory_limit). */
+uint64_t weft_memory_receiver_budget(const struct weft_memory *m);
+uint64_t weft_memory_exporter_budget(const struct weft_memory *m);
+
+#endif
