@@ -38,8 +38,8 @@ function now() {
       instant(`${lost} / clamp_min(${lost} + sum(${grown(sent, lane)}), 1)`)],
       about: 'Items that were rejected or dropped, of all that left the journal, over the time range shown. Anything above zero is explained by reason in the row Losses. Rejected items lie in the dead-letter journal and can be replayed.' }),
     number({ title: 'Breakers open', span: 4, unit: 'none', min: 0, bad: 1, missing: 'weft_circuit_breaker_state', queries: [
-      instant(`sum(weft_circuit_breaker_state{${lane},state="open"})`)],
-      about: 'Exporters that have stopped trying because their back end failed five times in a row. Data waits in the journal meanwhile; repair the back end before the queue is full.' }),
+      instant(`sum(weft_circuit_breaker_state{${lane},state=~"open|half_open"})`)],
+      about: 'Endpoints that are only probed because they failed five times in a row. Data goes to another endpoint of the exporter, or waits in the journal; repair the back end before the queue is full.' }),
   ];
 }
 
@@ -86,19 +86,23 @@ function losses() {
       query(`sum by (exporter) (${rate('weft_exporter_retries_total', lane)})`, '{{exporter}}')],
       about: 'Requests sent again. Some are normal after a restart of a back end; a steady rate is a back end that is overloaded or half broken.' }),
     states({ title: 'Circuit breakers', span: 24, height: 6, unit: 'none', missing: 'weft_circuit_breaker_state', queries: [
-      query(`max by (exporter) (weft_circuit_breaker_state{${lane},state="half_open"}) + 2 * max by (exporter) (weft_circuit_breaker_state{${lane},state="open"})`, '{{exporter}}')],
-      about: 'Closed: requests go out. Open: five in a row failed, nothing is tried for 30 s. Half open: one probe is out.' },
+      query(`max by (exporter, endpoint) (weft_circuit_breaker_state{${lane},state="half_open"}) + 2 * max by (exporter, endpoint) (weft_circuit_breaker_state{${lane},state="open"})`, '{{exporter}} {{endpoint}}')],
+      about: 'Closed: requests go out. Open: five in a row failed, nothing is sent until the next probe. Half open: one probe is out.' },
     [closed, half, open]),
   ];
 }
 
 function exporters() {
   return [
-    lines({ title: 'Time of a request, p50 and p99', span: 12, unit: 's', min: 0, missing: 'weft_export_duration_seconds', queries: [
+    lines({ title: 'Time of a request, p50 and p99', span: 8, unit: 's', min: 0, missing: 'weft_export_duration_seconds', queries: [
       query(`histogram_quantile(0.5, sum by (exporter, le) (${rate('weft_export_duration_seconds_bucket', lane)}))`, '{{exporter}} p50'),
       query(`histogram_quantile(0.99, sum by (exporter, le) (${rate('weft_export_duration_seconds_bucket', lane)}))`, '{{exporter}} p99')],
       about: 'From the start of a request to the back end\'s answer. A p99 near the timeout (10 s) comes before retries do.' }),
-    lines({ title: 'Bytes sent', span: 12, unit: 'Bps', min: 0, missing: 'weft_exporter_sent_bytes_total', queries: [
+    lines({ title: 'Requests at once: limit and in flight', span: 8, unit: 'none', min: 0, missing: 'weft_exporter_concurrency_limit', queries: [
+      query(`sum by (exporter, endpoint) (weft_exporter_concurrency_limit{${lane}})`, '{{exporter}} {{endpoint}} limit'),
+      query(`sum by (exporter, endpoint) (weft_exporter_requests_in_flight{${lane}})`, '{{exporter}} {{endpoint}} in flight')],
+      about: 'How many requests an endpoint may be given at once, found from its answers: one more while they stay as fast as usual, fewer when they slow down or fail. A limit at 1 with a full queue: the back end is the bottleneck.' }),
+    lines({ title: 'Bytes sent', span: 8, unit: 'Bps', min: 0, missing: 'weft_exporter_sent_bytes_total', queries: [
       query(`sum by (exporter) (${rate('weft_exporter_sent_bytes_total', lane)})`, '{{exporter}}')],
       about: 'Bytes of requests on the wire, after compression. Exporters that are scraped, like prometheus, send nothing of their own.' }),
   ];
