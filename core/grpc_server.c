@@ -7,6 +7,8 @@
 #include "core/err.h"
 #include "core/grpc_socket.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@ enum {
 
 struct weft_grpc_server {
     struct weft_grpc_sockets sockets;
+    int listen_fd;           /* the socket; the handle has a copy, so that it can look away without losing who waits */
     uv_tcp_t listener;
     uv_timer_t timer;
     uv_prepare_t prepare;    /* runs while there are answers from outside to send */
@@ -28,6 +31,7 @@ struct weft_grpc_server {
     unsigned n_handles;      /* not closed yet */
     bool closing, quiet;     /* quiet: the last tick found nothing in hand */
     bool waiting;            /* a connection that there was no memory for */
+    bool resting;            /* no descriptor was left; the next tick looks again */
 };
 
 static void release(struct weft_grpc_server *s)
@@ -67,6 +71,7 @@ static void trim(struct weft_grpc_server *s)
 }
 
 static void accept_one(struct weft_grpc_server *s);
+static int watch_listener(struct weft_grpc_server *s);
 
 static void on_tick(uv_timer_t *timer)
 {
@@ -80,7 +85,9 @@ static void on_tick(uv_timer_t *timer)
     trim(s);
     if (s->waiting)
         accept_one(s);
-    if (s->sockets.n == 0 && !s->waiting)
+    if (s->resting && !uv_is_closing((uv_handle_t *)&s->listener))
+        s->resting = watch_listener(s) != 0;
+    if (s->sockets.n == 0 && !s->waiting && !s->resting)
         uv_timer_stop(&s->timer);
 }
 
@@ -119,6 +126,12 @@ unsigned weft_grpc_server_in_hand(const struct weft_grpc_server *s)
 
 /* ---- the listener ---- */
 
+static void start_clock(struct weft_grpc_server *s)
+{
+    if (!uv_is_active((uv_handle_t *)&s->timer))
+        (void)uv_timer_start(&s->timer, on_tick, TICK_MS, TICK_MS);
+}
+
 static void accept_one(struct weft_grpc_server *s)
 {
     const bool full = s->sockets.n >= s->max_connections;
@@ -127,22 +140,41 @@ static void accept_one(struct weft_grpc_server *s)
     /* libuv listens on only when the connection was taken; with no memory it stays for the next tick. */
     s->waiting = err == UV_ENOMEM;
     s->n_handles += !s->waiting;
-    if (!uv_is_active((uv_handle_t *)&s->timer))
-        (void)uv_timer_start(&s->timer, on_tick, TICK_MS, TICK_MS);
+    start_clock(s);
 }
 
+static void on_rest(uv_handle_t *handle)
+{
+    struct weft_grpc_server *s = handle->data;
+
+    if (s->listen_fd < 0) { /* closed meanwhile */
+        on_handle_closed(s);
+        return;
+    }
+    (void)uv_tcp_init(handle->loop, &s->listener);
+}
+
+/* With no descriptor left libuv would ask again at once, for ever, and the loop's connections would starve. Closing the handle
+ * is the only way out; who waits stays in the socket's backlog. */
 static void on_connection(uv_stream_t *listener, int status)
 {
-    if (status == 0)
-        accept_one(listener->data);
+    struct weft_grpc_server *s = listener->data;
+
+    if (status == 0) {
+        accept_one(s);
+    } else if (status == UV_EMFILE || status == UV_ENFILE) {
+        s->resting = true;
+        uv_close((uv_handle_t *)listener, on_rest);
+        start_clock(s);
+    }
 }
 
-static int listen_on(struct weft_grpc_server *s, const struct weft_grpc_server_options *options)
+static int watch_listener(struct weft_grpc_server *s)
 {
-    int fd = weft_endpoint_listen(options->endpoint, options->reuse_port, BACKLOG);
+    int fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 0);
 
     if (fd < 0)
-        return fd;
+        return -errno;
     int err = uv_tcp_open(&s->listener, fd);
     if (err) {
         close(fd);
@@ -151,12 +183,23 @@ static int listen_on(struct weft_grpc_server *s, const struct weft_grpc_server_o
     return uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);
 }
 
+static int listen_on(struct weft_grpc_server *s, const struct weft_grpc_server_options *options)
+{
+    int fd = weft_endpoint_listen(options->endpoint, options->reuse_port, BACKLOG);
+
+    if (fd < 0)
+        return fd;
+    s->listen_fd = fd;
+    return watch_listener(s);
+}
+
 /* ---- life ---- */
 
 static int prepare(struct weft_grpc_server *s, const struct weft_grpc_server_options *options, const char **ret_error)
 {
     struct weft_grpc_sockets *all = &s->sockets;
 
+    s->listen_fd = -1;
     s->max_connections = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
     all->owner = s;
     all->on_closed = on_handle_closed;
@@ -207,10 +250,7 @@ int weft_grpc_server_open(struct weft_grpc_server **ret_server, uv_loop_t *loop,
 
 int weft_grpc_server_port(const struct weft_grpc_server *s)
 {
-    uv_os_fd_t fd;
-    int err = uv_fileno((const uv_handle_t *)&s->listener, &fd);
-
-    return err ? err : weft_endpoint_port(fd);
+    return s->listen_fd < 0 ? UV_EBADF : weft_endpoint_port(s->listen_fd);
 }
 
 unsigned weft_grpc_server_connections(const struct weft_grpc_server *s)
@@ -225,7 +265,10 @@ const struct weft_grpc_stats *weft_grpc_server_stats(const struct weft_grpc_serv
 
 static void close_listener(struct weft_grpc_server *s)
 {
-    s->waiting = false;
+    s->waiting = s->resting = false;
+    if (s->listen_fd >= 0)
+        (void)close(s->listen_fd);
+    s->listen_fd = -1;
     if (!uv_is_closing((uv_handle_t *)&s->listener))
         uv_close((uv_handle_t *)&s->listener, on_own_handle_closed);
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -242,6 +243,56 @@ static void who_never_reads_is_not_read_from_and_then_cut(void **state)
     finish(rig);
 }
 
+/* Runs the loop for a while with a limit under which no descriptor can be opened. */
+static void turn_without_descriptors(struct rig *rig)
+{
+    struct rlimit limit, none;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int turn = 0; turn < 3; turn++)
+        (void)uv_run(&rig->loop, UV_RUN_NOWAIT);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* libuv keeps one descriptor back to turn the first client away with; it cannot open it again for the second. */
+static void a_client_that_comes_when_no_descriptor_is_left_is_served_later(void **state)
+{
+    struct rig *rig = start(prepare());
+    static struct grpc_caller unlucky;
+    (void)state;
+
+    grpc_caller_connect(&unlucky, &rig->loop, weft_grpc_server_port(rig->server));
+    turn_without_descriptors(rig);
+    grpc_caller_connect(&rig->caller, &rig->loop, weft_grpc_server_port(rig->server));
+    turn_without_descriptors(rig);
+    assert_int_equal(weft_grpc_server_connections(rig->server), 0);
+    const struct grpc_reply *r = grpc_caller_wait(
+        &rig->caller, grpc_caller_call(&rig->caller, &(struct grpc_request){ .body = WEFT_SLICE("\0\0\0\0\1a") }));
+    assert_string_equal(r->grpc_status, "0");
+    grpc_caller_close(&unlucky);
+    grpc_caller_close(&rig->caller);
+    finish(rig);
+}
+
+static void a_server_that_waits_for_descriptors_can_be_closed(void **state)
+{
+    struct rig *rig = start(prepare());
+    static struct grpc_caller callers[2];
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        grpc_caller_connect(&callers[i], &rig->loop, weft_grpc_server_port(rig->server));
+        turn_without_descriptors(rig);
+    }
+    weft_grpc_server_quiesce(rig->server);
+    for (int i = 0; i < 2; i++)
+        grpc_caller_close(&callers[i]);
+    finish(rig);
+}
+
 static void quiesce_closes_the_listener_and_idle_connections(void **state)
 {
     struct rig *rig = start(prepare());
@@ -448,6 +499,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(http1_is_answered_and_closed),
         cmocka_unit_test(silence_is_cut_by_the_clock),
         cmocka_unit_test(who_never_reads_is_not_read_from_and_then_cut),
+        cmocka_unit_test(a_client_that_comes_when_no_descriptor_is_left_is_served_later),
+        cmocka_unit_test(a_server_that_waits_for_descriptors_can_be_closed),
         cmocka_unit_test(quiesce_closes_the_listener_and_idle_connections),
         cmocka_unit_test(tls_serves_those_it_should),
         cmocka_unit_test(garbage_instead_of_a_handshake_is_cut),
