@@ -185,9 +185,12 @@ static void visit_all(struct weft_filelog_set *set)
     }
 }
 
-/* Known inodes first: then it is clear which contents have lost their file, and may be looked for in the others. */
+/* Before new files are compared with those that are followed, these are looked at: one may have been cut, and its
+ * new content copied again. Then known inodes, so that it is clear which contents have lost their file, and may be in the others. */
 static void add_found(struct weft_filelog_set *set, bool first, bool from_end, uint64_t now_ms)
 {
+    for (struct weft_filelog_file *f = set->files; f && set->n_found > 0; f = f->next)
+        (void)weft_filelog_set_poll(set, f, now_ms, 0);
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < set->n_found; i++) {
             struct weft_filelog_found *found = &set->found[i];
