@@ -20,10 +20,10 @@
 
 #include "core/clock.h"
 #include "core/err.h"
+#include "core/sigbus.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -477,10 +477,8 @@ static void name_thread(const struct weft_lane *lane)
 static void run(void *data)
 {
     struct weft_lane *lane = data;
-    sigset_t all;
 
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are main's */
+    weft_sigbus_block_others(); /* signals are main's */
     name_thread(lane);
     be_nice(lane->nice);
     weft_beat_mark(&lane->beat);

@@ -10,10 +10,10 @@
 #include "agent/beat.h"
 #include "agent/bell.h"
 #include "core/err.h"
+#include "core/sigbus.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 struct call {
@@ -192,10 +192,8 @@ static void report_start(struct weft_loop *l, int err)
 static void run(void *data)
 {
     struct weft_loop *l = data;
-    sigset_t all;
 
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are main's */
+    weft_sigbus_block_others(); /* signals are main's */
     (void)pthread_setname_np(pthread_self(), l->name);
     weft_beat_mark(&l->beat);
     int err = start_receivers(l);
