@@ -156,7 +156,7 @@ int weft_lane_prepare(struct weft_lane_batch *b)
 
 static void note_oldest(struct weft_lane_reader *reader)
 {
-    atomic_store_explicit(&reader->oldest_mono_ns, reader->first ? reader->first->base.records[0].mono_ns : 0,
+    atomic_store_explicit(&reader->oldest_wall_ns, reader->first ? reader->first->base.records[0].wall_ns : 0,
                           memory_order_relaxed);
 }
 

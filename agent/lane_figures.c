@@ -106,7 +106,7 @@ static void copy_error(struct weft_lane *lane, struct weft_lane_stats *s)
 
 static void add_oldest(const struct weft_lane_reader *reader, struct weft_lane_stats *s, uint64_t now_ns)
 {
-    uint64_t oldest = atomic_load_explicit(&reader->oldest_mono_ns, memory_order_relaxed);
+    uint64_t oldest = atomic_load_explicit(&reader->oldest_wall_ns, memory_order_relaxed);
     uint64_t age_ms = oldest && now_ns > oldest ? (now_ns - oldest) / 1000000 + 1 : 0;
 
     if (age_ms > s->oldest_ms)
@@ -189,7 +189,7 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
     for (size_t i = 0; i < lane->n_readers; i++)
         skipped[lane->readers[i].source.signal] += add_reader(lane, &lane->readers[i], ret_stats);
     for (size_t i = 0; i < lane->n_readers; i++)
-        add_oldest(&lane->readers[i], ret_stats, weft_clock_mono_ns());
+        add_oldest(&lane->readers[i], ret_stats, weft_clock_wall_ns());
     ret_stats->waiting_records += lane->kept.records; /* of cursors that are closed */
     ret_stats->waiting_items += lane->kept.items;
     ret_stats->waiting_bytes += lane->kept.bytes;

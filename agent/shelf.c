@@ -40,7 +40,6 @@ struct absent {
 
 struct entry {
     struct weft_shelf_entry shown; /* first: what others see is ours */
-    struct weft_shelf *shelf;
     struct weft_journal_options options;
     bool settled_before;
     size_t n_absent;
@@ -61,9 +60,6 @@ struct weft_shelf {
     struct held *held;
     const struct weft_service *service; /* of the round */
     size_t n_pipelines;
-    uv_mutex_t listener_lock;           /* guards the listener; journals call it on threads of their own */
-    weft_shelf_listener *listener;
-    void *listener_ctx;
     size_t n_released;
     struct weft_shelf_released released[RELEASED_MAX];
     char released_names[RELEASED_MAX][NAME_MAX_LEN];
@@ -192,29 +188,8 @@ static void tell_recovered(const struct weft_shelf *s, const struct entry *e)
              r->cursors_lost ? "; the places of the exporters are lost, they begin with the oldest record" : "");
 }
 
-static void on_durable(void *ctx)
-{
-    struct entry *e = ctx;
-    struct weft_shelf *s = e->shelf;
-
-    uv_mutex_lock(&s->listener_lock);
-    if (s->listener)
-        s->listener(s->listener_ctx);
-    uv_mutex_unlock(&s->listener_lock);
-}
-
-void weft_shelf_listen(struct weft_shelf *s, weft_shelf_listener *listener, void *ctx)
-{
-    uv_mutex_lock(&s->listener_lock);
-    s->listener = listener;
-    s->listener_ctx = ctx;
-    uv_mutex_unlock(&s->listener_lock);
-}
-
 static int open_journal(struct weft_shelf *s, struct entry *e)
 {
-    e->options.on_durable = on_durable;
-    e->options.durable_ctx = e;
     uint64_t began = weft_clock_mono_ns();
     int err = weft_journal_open(&e->shown.journal, &e->options);
 
@@ -235,7 +210,6 @@ static int new_entry(struct weft_shelf *s, const char *id, enum weft_signal sign
     e->shown.id = strdup(id);
     e->shown.path = path ? strdup(path) : NULL;
     e->shown.signal = signal;
-    e->shelf = s;
     e->options = choose_options(s);
     e->options.name = e->shown.id;
     e->options.directory = e->shown.path;
@@ -637,10 +611,6 @@ int weft_shelf_new(struct weft_shelf **ret_shelf, const struct weft_log *log)
     if (!s)
         return UV_ENOMEM;
     s->log = *log;
-    if (uv_mutex_init(&s->listener_lock)) {
-        free(s);
-        return UV_ENOMEM;
-    }
     *ret_shelf = s;
     return 0;
 }
@@ -662,7 +632,6 @@ void weft_shelf_free(struct weft_shelf *s)
     weft_shelf_letters_close(&s->letters, &s->log, true);
     s->service = NULL;
     let_directories_go(s);
-    uv_mutex_destroy(&s->listener_lock);
     free(s);
 }
 

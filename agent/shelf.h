@@ -63,11 +63,6 @@ int weft_shelf_take_letters(struct weft_shelf *s, const char *id, struct weft_le
 /* Finds the orphans. Those that cannot be opened are left alone, with a log line. */
 void weft_shelf_finish(struct weft_shelf *s);
 
-/* Called when a journal has made records durable (weft_journal_durable), on a thread of that journal's. One at a time; NULL: none.
- * After the return the one before is not called any more. Any thread. */
-typedef void weft_shelf_listener(void *ctx);
-void weft_shelf_listen(struct weft_shelf *s, weft_shelf_listener *listener, void *ctx);
-
 /* All entries, linked by `next`; NULL: none. */
 const struct weft_shelf_entry *weft_shelf_first(const struct weft_shelf *s);
 

@@ -20,6 +20,10 @@ const closed = { value: 0, text: 'closed', color: 'green' };
 const half = { value: 1, text: 'half open', color: 'orange' };
 const open = { value: 2, text: 'open', color: 'red' };
 
+const disk = { value: 0, text: 'ok', color: 'green' };
+const memory = { value: 1, text: 'memory', color: 'orange' };
+const refusing = { value: 2, text: 'refusing', color: 'red' };
+
 function now() {
   return [
     number({ title: 'Agents', span: 4, unit: 'none', missing: 'weft_build_info', queries: [
@@ -65,6 +69,13 @@ function queues() {
     lines({ title: 'Time until full', span: 8, unit: 's', min: 0, missing: 'weft_queue_bytes', queries: [
       query(`min by (exporter) (clamp_max((weft_queue_capacity_bytes{${lane}} - weft_queue_bytes{${lane}}) / clamp_min(deriv(weft_queue_bytes{${lane}}[5m]), 0.001), 604800))`, '{{exporter}}')],
       about: 'How long the journal lasts if the queue goes on growing as in the last five minutes. A week means that it does not grow. Under an hour: act, or give service.journal.max_size more.' }),
+    lines({ title: 'Age of the oldest', span: 8, unit: 's', min: 0, warn: 300, bad: 900, missing: 'weft_queue_oldest_age_seconds', queries: [
+      query(`max by (exporter) (weft_queue_oldest_age_seconds{${lane}})`, '{{exporter}}')],
+      about: 'How long ago the item came that an exporter has to deliver next. Well under a second; minutes mean a back end that is down or behind.' }),
+    states({ title: 'Disk under the journals', span: 8, height: 8, unit: 'none', missing: 'weft_journal_disk_state', queries: [
+      query(`max by (pipeline) (weft_journal_disk_state{${here},state="memory"}) + 2 * max by (pipeline) (weft_journal_disk_state{${here},state="refusing"})`, '{{pipeline}}')],
+      about: 'Ok: it takes what comes. Memory: it is full or fails, new input is kept in memory (on_disk_error: memory). Refusing: the same, and clients are told to try again.' },
+    [disk, memory, refusing]),
     lines({ title: 'Waiting items', span: 4, unit: 'short', min: 0, missing: 'weft_queue_items', queries: [
       query(`sum by (exporter) (weft_queue_items{${lane}})`, '{{exporter}}')],
       about: 'Items between an exporter and the end of the journal: a few thousand under load, near zero otherwise.' }),
