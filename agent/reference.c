@@ -165,8 +165,8 @@ static const char metrics_introduction[] =
     "for. Names and labels are a stable contract. Every series of what is configured is there from the start, at 0.\n\n"
     "`receiver`, `processor`, `exporter` and `pipeline` are ids of the configuration (`otlp`, `otlp/internal`, `traces`); `signal` is\n"
     "`traces`, `logs` or `metrics`. An item is a span, a log record or a data point. For each exporter, since it started:\n\n"
-    "    what its pipelines took = sent + failed + dropped + waiting (weft_queue_items)\n\n"
-    "A reload starts pipelines anew, and their counters with them; Prometheus takes that for the reset that it is.\n\n";
+    "    recovered + what its pipelines took = sent + failed + dropped + waiting (weft_queue_items)\n\n"
+    "A reload begins counters anew; Prometheus takes that for the reset that it is.\n\n";
 
 bool weft_reference_print(const char *component, bool markdown, struct weft_buf *out)
 {
