@@ -251,7 +251,7 @@ uint64_t weft_lane_route(struct weft_lane *lane, struct weft_lane_batch *b)
     e->probes += b->base.probe;
     lane->next_endpoint = (size_t)chosen + 1;
     e->out++;
-    weft_concurrency_on_send(&e->concurrency, e->out);
+    weft_concurrency_on_send(&e->concurrency, e->out, !b->reader || b->reader->has_ahead);
     show(lane, e);
     return 0;
 }

@@ -39,10 +39,10 @@ unsigned weft_concurrency_limit(const struct weft_concurrency *c)
     return (unsigned)c->limit;
 }
 
-void weft_concurrency_on_send(struct weft_concurrency *c, unsigned out)
+void weft_concurrency_on_send(struct weft_concurrency *c, unsigned out, bool more)
 {
     c->out = out;
-    c->used = c->used || out >= weft_concurrency_limit(c);
+    c->used = c->used || (more && out >= weft_concurrency_limit(c));
 }
 
 static void cut(struct weft_concurrency *c, double factor)

@@ -6,7 +6,8 @@
  * shows in the round trips. Requests are judged in rounds of as many as the limit allows:
  *
  *   (1) 1 <= limit <= max, always.
- *   (2) One more, when a round used the whole limit and its round trips were what they usually are.
+ *   (2) One more, when a round used the whole limit with more to send, and its round trips were what they usually are. With
+ *       nothing more to send fewer and larger requests are cheaper for everybody.
  *   (3) Half, at once, when the back end pushes back: 429, 5xx, a timeout, no connection.
  *   (4) As much less as they were longer, and a fifth, when most round trips of a round were longer than usual.
  *   (5) Requests that were out when the limit was cut say nothing about the new one.
@@ -37,7 +38,7 @@ struct weft_concurrency {
     double times_usual;     /* sum of their round trips, each as a multiple of what is usual */
     unsigned out;           /* requests */
     unsigned forgiven;      /* outcomes to come of requests from before the last cut */
-    bool used;              /* the limit was reached in this round */
+    bool used;              /* the limit was reached in this round, and more waited */
     bool measuring;         /* the limit has just been cut: what is usual is learned in this round */
     struct weft_concurrency_usual { double mean_us, spread_us; unsigned n; } usual[WEFT_CONCURRENCY_SIZES];
 };
@@ -47,8 +48,8 @@ void weft_concurrency_init(struct weft_concurrency *c, const struct weft_concurr
 /* How many may be out now. */
 unsigned weft_concurrency_limit(const struct weft_concurrency *c);
 
-/* A request has gone out, and with it `out` of them are out. */
-void weft_concurrency_on_send(struct weft_concurrency *c, unsigned out);
+/* A request has gone out, and with it `out` of them are out. `more`: it could not take all that waits. */
+void weft_concurrency_on_send(struct weft_concurrency *c, unsigned out, bool more);
 
 /* A request of `bytes` was answered after `round_trip_us`, whatever the answer said of its data. */
 void weft_concurrency_on_answer(struct weft_concurrency *c, uint64_t round_trip_us, uint64_t bytes);

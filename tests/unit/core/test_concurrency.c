@@ -64,7 +64,7 @@ static void send_one(struct world *w)
         double takes = (s->service_us + s->us_a_kib * (double)(w->out[i].bytes / 1024)) * (1 + s->noise * (2 * uniform(w) - 1));
         s->free_at[slot] = w->out[i].ends = begin + takes;
     }
-    weft_concurrency_on_send(&w->limit, w->n_out);
+    weft_concurrency_on_send(&w->limit, w->n_out, true);
 }
 
 static void end_one(struct world *w)
@@ -217,10 +217,20 @@ static void a_limit_that_is_not_used_does_not_grow(void **state)
     (void)state;
     weft_concurrency_init(&c, &(struct weft_concurrency_options){ true, 2, 8 });
     for (int i = 0; i < 1000; i++) {
-        weft_concurrency_on_send(&c, 1);
+        weft_concurrency_on_send(&c, 1, true);
         weft_concurrency_on_answer(&c, 5000, 1000);
     }
     assert_int_equal(weft_concurrency_limit(&c), 2);
+    for (unsigned i = 0; i < 1000; i++) {
+        weft_concurrency_on_send(&c, 1 + i % 2, false); /* used, but that was all */
+        weft_concurrency_on_answer(&c, 5000, 1000);
+    }
+    assert_int_equal(weft_concurrency_limit(&c), 2);
+    for (unsigned i = 0; i < 3; i++) {
+        weft_concurrency_on_send(&c, 2, true);
+        weft_concurrency_on_answer(&c, 5000, 1000);
+    }
+    assert_int_equal(weft_concurrency_limit(&c), 3);
 }
 
 static void one_trouble_cuts_once(void **state)
@@ -230,11 +240,11 @@ static void one_trouble_cuts_once(void **state)
     (void)state;
     weft_concurrency_init(&c, &(struct weft_concurrency_options){ true, 8, 8 });
     for (unsigned i = 1; i <= 6; i++)
-        weft_concurrency_on_send(&c, i);
+        weft_concurrency_on_send(&c, i, true);
     for (int i = 0; i < 6; i++) /* all that were out when it began */
         weft_concurrency_on_push_back(&c);
     assert_int_equal(weft_concurrency_limit(&c), 4);
-    weft_concurrency_on_send(&c, 1);
+    weft_concurrency_on_send(&c, 1, true);
     weft_concurrency_on_push_back(&c);
     assert_int_equal(weft_concurrency_limit(&c), 2);
 }
@@ -266,7 +276,7 @@ static void nothing_makes_it_leave_its_bounds(void **state)
     for (int i = 0; i < 200000; i++) {
         unsigned what = (unsigned)rand_r(&seed) % 10;
         if (what < 4)
-            weft_concurrency_on_send(&c, (unsigned)rand_r(&seed) % 20);
+            weft_concurrency_on_send(&c, (unsigned)rand_r(&seed) % 20, what % 2);
         else if (what < 9)
             weft_concurrency_on_answer(&c, (uint64_t)rand_r(&seed) << (unsigned)rand_r(&seed) % 30, (uint64_t)rand_r(&seed));
         else
