@@ -3,6 +3,7 @@
 #include "agent/admin.h"
 
 #include "agent/api.h"
+#include "agent/api_dlq.h"
 #include "agent/page.h"
 #include "core/clock.h"
 #include "core/err.h"
@@ -16,6 +17,7 @@ enum { ANSWER_MAX = 16 << 20, KEEP_ANSWER = 128 << 10, STUCK_MS = 5000 };
 struct weft_admin {
     const struct weft_admin_view *view;
     struct weft_http_server *server;
+    char *endpoint;
     struct weft_buf answer;
 };
 
@@ -111,13 +113,15 @@ static answer_fn *find_route(const char *path)
 
 static unsigned on_headers(void *ctx, const struct weft_http_request *request, struct weft_http_response *response)
 {
+    bool may_post = weft_api_dlq_has(request->path);
     (void)ctx;
-    if (!find_route(request->path))
+
+    if (!may_post && !find_route(request->path))
         return 404;
-    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
+    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0 || (may_post && strcmp(request->method, "POST") == 0))
         return 0;
     response->headers[0][0] = "Allow";
-    response->headers[0][1] = "GET, HEAD";
+    response->headers[0][1] = may_post ? "GET, HEAD, POST" : "GET, HEAD";
     return 405;
 }
 
@@ -128,7 +132,10 @@ static void on_request(void *ctx, const struct weft_http_request *request, struc
     weft_buf_reset(&a->answer);
     response->status = 200;
     response->content_type = "application/json";
-    find_route(request->path)(a, request, response);
+    if (weft_api_dlq_has(request->path))
+        response->status = weft_api_dlq(a->view, a->endpoint, request, &a->answer);
+    else
+        find_route(request->path)(a, request, response);
     if (a->answer.err) {
         response->status = 500;
         response->body = weft_slice_str(weft_err_text(a->answer.err));
@@ -151,9 +158,11 @@ int weft_admin_open(struct weft_admin **ret_admin, uv_loop_t *loop, const char *
     if (!a)
         return UV_ENOMEM;
     a->view = view;
+    a->endpoint = strdup(endpoint);
     weft_buf_init(&a->answer, ANSWER_MAX);
-    int err = weft_http_server_open(&a->server, loop, &options, ret_what);
+    int err = a->endpoint ? weft_http_server_open(&a->server, loop, &options, ret_what) : UV_ENOMEM;
     if (err) {
+        free(a->endpoint);
         free(a);
         return err;
     }
@@ -172,5 +181,6 @@ void weft_admin_close(struct weft_admin *a)
         return;
     weft_http_server_close(a->server);
     weft_buf_release(&a->answer);
+    free(a->endpoint);
     free(a);
 }

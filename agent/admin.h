@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* admin.h: the agent's own address: /metrics, /health/live, /health/ready, /api/v1/.., and the status page.
  *
- * It lives on the main loop, apart from all data, and stays up through reloads. It only reads.
+ * It lives on the main loop, apart from all data, and stays up through reloads. It only reads, but for api_dlq.h.
  */
 #ifndef WEFT_AGENT_ADMIN_H
 #define WEFT_AGENT_ADMIN_H

@@ -47,6 +47,8 @@ int weft_command_check(const struct weft_command *self, int argc, char **argv);
 int weft_command_config(const struct weft_command *self, int argc, char **argv);
 int weft_command_components(const struct weft_command *self, int argc, char **argv);
 int weft_command_healthcheck(const struct weft_command *self, int argc, char **argv);
+int weft_command_dlq(const struct weft_command *self, int argc, char **argv);
+int weft_command_replay(const struct weft_command *self, int argc, char **argv);
 int weft_command_demo(const struct weft_command *self, int argc, char **argv);
 int weft_command_version(const struct weft_command *self, int argc, char **argv);
 

@@ -14,6 +14,10 @@ const struct weft_command weft_commands[] = {
       "print the effective configuration, or every option (and metric) there is", weft_command_config },
     { "components", "", "list the components of this build", weft_command_components },
     { "healthcheck", "[--endpoint HOST:PORT]", "exit 0 when the running agent is ready", weft_command_healthcheck },
+    { "dlq", "list|show|replay|purge [--exporter ID] [--reason WORD] [--older-than DURATION]",
+      "dead letters: what back ends refused for good; show it, send it again, throw it away", weft_command_dlq },
+    { "replay", "--exporter ID --since DURATION [--until DURATION] [--match EXPR]",
+      "send records again that the journals still keep", weft_command_replay },
     { "demo", "[--rate N] [--duration DURATION] [--endpoint HOST:PORT] [--log-dir DIR]",
       "act out a web shop of four services that sends correlated OTLP and writes log files", weft_command_demo },
     { "version", "", "print the version", weft_command_version },
@@ -21,7 +25,7 @@ const struct weft_command weft_commands[] = {
 };
 
 /* Named in the contract of the command line, but not part of this build. */
-static const char *const later[] = { "trace", "tail", "top", "replay", "dlq", "test", "setup", NULL };
+static const char *const later[] = { "trace", "tail", "top", "test", "setup", NULL };
 
 static int print_help(FILE *to)
 {
@@ -48,7 +52,7 @@ static const struct weft_command *find_command(const char *name)
 
 static int unknown_command(const char *name)
 {
-    const char *names[16];
+    const char *names[20];
     size_t n = 0;
 
     for (const char *const *word = later; *word; word++) {
@@ -57,7 +61,7 @@ static int unknown_command(const char *name)
         (void)fprintf(stderr, "weft: '%s' is not in this build\n", name);
         return WEFT_EXIT_USAGE;
     }
-    for (const struct weft_command *c = weft_commands; c->name && n < 15; c++)
+    for (const struct weft_command *c = weft_commands; c->name && n < 19; c++)
         names[n++] = c->name;
     names[n] = NULL;
     const char *near = weft_nearest(name, names);
