@@ -11,12 +11,24 @@
  * So only the reader moves its places, and nothing that it looks at is ever given back under its eyes. Opening, parking
  * and forgetting cursors is in cursor_place.c. */
 #include "core/journal_state.h"
+#include "core/segment_file.h"
+#include "core/segment_scan.h"
 
 #include <assert.h>
 
 static void publish_settled(struct weft_cursor *c)
 {
+    atomic_store_explicit(&c->settled_sequence, c->settled.sequence - 1, memory_order_release);
     atomic_store_explicit(&c->settled_offset, c->settled.offset, memory_order_release);
+}
+
+/* The segment that the settled place leaves had more in it than this cursor was given: the rest could not be read. */
+static void count_lost(struct weft_cursor *c, const struct weft_segment *left)
+{
+    struct weft_totals gap = weft_totals_minus(left->next->before, weft_cursor_accounted(c));
+
+    if (gap.records <= INT64_MAX && gap.items <= INT64_MAX && gap.bytes <= INT64_MAX)
+        c->lost = weft_totals_plus(c->lost, gap);
 }
 
 /* The settled place goes on into the next segments as long as it is at the end of its own and the read
@@ -28,7 +40,9 @@ static void follow(struct weft_cursor *c)
     while (c->settled.segment != c->read.segment
            && c->settled.offset == atomic_load_explicit(&c->settled.segment->reserved, memory_order_relaxed)) {
         struct weft_segment *old = c->settled.segment;
-        old->pins--;
+        if (c->journal->disk)
+            count_lost(c, old);
+        weft_segment_unpin(old);
         if (c->hold) {
             old->holders--;
             old->next->holders++;
@@ -52,18 +66,56 @@ static bool cross(struct weft_cursor *c)
         return true; /* it was filled up and closed since we looked */
 
     pthread_mutex_lock(&c->journal->lock);
-    s->next->pins++;
+    weft_segment_pin(s->next);
     c->read = weft_place_start(s->next);
     follow(c);
     pthread_mutex_unlock(&c->journal->lock);
     return true;
 }
 
+/* Somebody has found bytes that are not what was written. */
+static void count_corrupt(struct weft_journal *j, struct weft_segment *s, size_t offset)
+{
+    pthread_mutex_lock(&j->lock);
+    if (offset > s->rotten_seen) {
+        s->rotten_seen = offset;
+        j->corrupt_records++;
+    }
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* The mapping could not be made when the cursor came here: tries again. */
+static bool is_mapped(struct weft_cursor *c, struct weft_segment *s)
+{
+    if (s->base)
+        return true;
+    pthread_mutex_lock(&c->journal->lock);
+    c->stuck = weft_segment_attach(s) != 0;
+    pthread_mutex_unlock(&c->journal->lock);
+    return !c->stuck;
+}
+
+/* The same as entry_there() where the bytes come from a disk: what cannot be read is passed. */
+static struct weft_entry *readable_there(struct weft_cursor *c, struct weft_place *p)
+{
+    bool bad = false;
+    size_t from = p->offset;
+
+    if (!is_mapped(c, p->segment))
+        return NULL;
+    struct weft_entry *e = weft_segment_read(p->segment, &p->offset, &p->sequence, &bad);
+    if (bad)
+        count_corrupt(c->journal, p->segment, from + 1);
+    return e;
+}
+
 /* The entry at a place if it is published (or abandoned); NULL otherwise. */
-static struct weft_entry *entry_there(const struct weft_place *p)
+static struct weft_entry *entry_there(struct weft_cursor *c, struct weft_place *p)
 {
     if (p->offset >= atomic_load_explicit(&p->segment->reserved, memory_order_acquire))
         return NULL;
+    if (p->segment->verify)
+        return readable_there(c, p);
 
     struct weft_entry *e = weft_entry_at(p->segment, p->offset);
     return atomic_load_explicit(&e->sequence, memory_order_acquire) == p->sequence ? e : NULL;
@@ -94,29 +146,49 @@ static bool at_end(const struct weft_place *p)
     return p->offset >= atomic_load_explicit(&p->segment->reserved, memory_order_acquire);
 }
 
+static bool same_place(const struct weft_place *a, const struct weft_place *b)
+{
+    return a->segment == b->segment && a->offset == b->offset;
+}
+
+/* With nothing in hand, what is passed without being given to anybody is settled by that. */
+static void pass(struct weft_cursor *c)
+{
+    c->settled.offset = c->read.offset;
+    c->settled.sequence = c->read.sequence;
+    publish_settled(c);
+}
+
 int weft_cursor_next(struct weft_cursor *c, struct weft_record *ret_record)
 {
+    bool empty_handed = same_place(&c->settled, &c->read);
+
     for (;;) {
-        const struct weft_entry *e = entry_there(&c->read);
-        if (!e) {
-            if (!at_end(&c->read) || !cross(c))
-                return 0;
-            continue;
-        }
+        const struct weft_entry *e = entry_there(c, &c->read);
         uint64_t sequence = c->read.sequence;
-        step(&c->read, e);
-        if (e->abandoned)
-            continue;
-        view(e, sequence, ret_record);
-        return 1;
+        if (e && !e->abandoned) {
+            if (empty_handed && !same_place(&c->settled, &c->read))
+                pass(c);
+            step(&c->read, e);
+            view(e, sequence, ret_record);
+            return 1;
+        }
+        if (e)
+            step(&c->read, e);
+        if (empty_handed && !same_place(&c->settled, &c->read))
+            pass(c);
+        if (!e && (!at_end(&c->read) || !cross(c)))
+            return 0;
     }
 }
 
-static void count_done(struct weft_cursor *c, const struct weft_totals *done)
+/* Release, so that who sees one of them sees the turn that was begun before it; see read_place() in journal_keep.c. */
+static void count_done(struct weft_cursor *c, struct weft_totals *done)
 {
-    atomic_fetch_add_explicit(&c->done_records, done->records, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->done_items, done->items, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->done_bytes, done->bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->done_records, done->records, memory_order_release);
+    atomic_fetch_add_explicit(&c->done_items, done->items, memory_order_release);
+    atomic_fetch_add_explicit(&c->done_bytes, done->bytes, memory_order_release);
+    *done = (struct weft_totals){ 0 };
 }
 
 static bool before(const struct weft_place *a, const struct weft_place *b)
@@ -124,20 +196,39 @@ static bool before(const struct weft_place *a, const struct weft_place *b)
     return a->sequence < b->sequence || a->segment != b->segment;
 }
 
+static void turn(struct weft_cursor *c)
+{
+    unsigned now = atomic_load_explicit(&c->turn, memory_order_relaxed);
+
+    atomic_store_explicit(&c->turn, now + 1, memory_order_release);
+}
+
+/* Leaves the segment that is all settled. */
+static void leave(struct weft_cursor *c, struct weft_totals *done)
+{
+    count_done(c, done);
+    pthread_mutex_lock(&c->journal->lock);
+    follow(c);
+    pthread_mutex_unlock(&c->journal->lock);
+}
+
 void weft_cursor_settle(struct weft_cursor *c, uint64_t sequence)
 {
     struct weft_totals done = { 0 };
 
     assert(sequence < c->read.sequence);
+    turn(c);
     while (before(&c->settled, &c->read)) {
         if (at_end(&c->settled)) {
-            pthread_mutex_lock(&c->journal->lock);
-            follow(c);
-            pthread_mutex_unlock(&c->journal->lock);
+            leave(c, &done);
             continue;
         }
-        const struct weft_entry *e = weft_entry_at(c->settled.segment, c->settled.offset);
-        if (c->settled.sequence > sequence && !e->abandoned)
+        const struct weft_entry *e = entry_there(c, &c->settled);
+        if (c->settled.segment == c->read.segment && c->settled.offset > c->read.offset)
+            c->settled = c->read; /* what was read has rotted since */
+        if (!e && at_end(&c->settled))
+            continue;
+        if (!e || (c->settled.sequence > sequence && !e->abandoned))
             break;
         if (!e->abandoned) {
             done.records++;
@@ -147,8 +238,10 @@ void weft_cursor_settle(struct weft_cursor *c, uint64_t sequence)
         step(&c->settled, e);
     }
     count_done(c, &done);
-    atomic_store_explicit(&c->settled_sequence, c->settled.sequence - 1, memory_order_release);
     publish_settled(c);
+    turn(c);
+    if (c->journal->disk && !c->transient)
+        weft_journal_note_unsaved(c->journal);
     if (!before(&c->settled, &c->read) && at_end(&c->read))
         (void)cross(c); /* nothing in hand: do not keep a full segment until the next read */
 }
@@ -169,10 +262,17 @@ void weft_cursor_rewind(struct weft_cursor *c)
 
 /* ---- waking ---- */
 
+static bool is_published(const struct weft_place *p)
+{
+    const struct weft_entry *e = weft_entry_at(p->segment, p->offset);
+
+    return atomic_load_explicit(&e->sequence, memory_order_acquire) == p->sequence;
+}
+
 static bool something_there(const struct weft_cursor *c)
 {
     if (!at_end(&c->read))
-        return entry_there(&c->read) != NULL;
+        return c->read.segment->verify ? c->read.segment->base != NULL : is_published(&c->read);
     return atomic_load_explicit(&c->read.segment->closed, memory_order_acquire);
 }
 

@@ -10,6 +10,7 @@
  * but for the walk to a point in time, which is the new reader's own. */
 #include "core/err.h"
 #include "core/journal_state.h"
+#include "core/segment_scan.h"
 
 #include <stdlib.h>
 #include <uv.h>
@@ -18,9 +19,9 @@ enum { MAX_PLACES = 1024 };
 
 struct weft_totals weft_cursor_accounted(const struct weft_cursor *c)
 {
-    struct weft_totals done = { atomic_load_explicit(&c->done_records, memory_order_relaxed),
-                                atomic_load_explicit(&c->done_items, memory_order_relaxed),
-                                atomic_load_explicit(&c->done_bytes, memory_order_relaxed) };
+    struct weft_totals done = { atomic_load_explicit(&c->done_records, memory_order_acquire),
+                                atomic_load_explicit(&c->done_items, memory_order_acquire),
+                                atomic_load_explicit(&c->done_bytes, memory_order_acquire) };
 
     return weft_totals_plus(weft_totals_plus(c->base, c->skipped), weft_totals_plus(c->lost, done));
 }
@@ -34,8 +35,8 @@ void weft_cursor_keep(struct weft_cursor *c)
     if (c->parked)
         return;
     for (; s != c->read.segment; s = s->next)
-        s->pins++;
-    s->pins++;
+        weft_segment_pin(s);
+    weft_segment_pin(s);
 }
 
 void weft_cursor_let_go(struct weft_cursor *c)
@@ -47,8 +48,8 @@ void weft_cursor_let_go(struct weft_cursor *c)
     if (c->parked)
         return;
     for (; s != c->read.segment; s = s->next)
-        s->pins--;
-    s->pins--;
+        weft_segment_unpin(s);
+    weft_segment_unpin(s);
 }
 
 void weft_cursor_disarm(struct weft_cursor *c)
@@ -69,8 +70,9 @@ static void put_at(struct weft_cursor *c, struct weft_place place)
 /* What has been accounted for is nothing to the reader that comes now. */
 static void begin_sums(struct weft_cursor *c)
 {
-    c->base = weft_cursor_accounted(c);
-    c->skipped = c->lost = (struct weft_totals){ 0 };
+    c->base = weft_totals_minus(weft_cursor_accounted(c), c->found_lost);
+    c->lost = c->found_lost;
+    c->skipped = c->found_lost = (struct weft_totals){ 0 };
     c->start_sequence = c->settled.sequence;
     atomic_store_explicit(&c->done_records, 0, memory_order_relaxed);
     atomic_store_explicit(&c->done_items, 0, memory_order_relaxed);
@@ -86,6 +88,15 @@ void weft_cursor_push_on(struct weft_cursor *c)
 }
 
 /* ---- opening ---- */
+
+struct weft_cursor *weft_journal_find(const struct weft_journal *j, const char *name)
+{
+    struct weft_cursor *c = j->cursors;
+
+    while (c && (c->transient || strcmp(c->name, name) != 0))
+        c = c->next;
+    return c;
+}
 
 static void place_at_tail(struct weft_cursor *c, struct weft_journal *j)
 {
@@ -117,7 +128,7 @@ static void place_new(struct weft_cursor *c, const struct weft_cursor_options *o
 {
     struct weft_journal *j = c->journal;
 
-    if (o->start == WEFT_CURSOR_OLDEST)
+    if (o->start == WEFT_CURSOR_OLDEST || weft_journal_find(j, WEFT_LOST_PLACES))
         place_at(c, weft_journal_oldest(j));
     else if (o->start == WEFT_CURSOR_TIME)
         place_at(c, segment_of_time(j, o->from_wall_ns));
@@ -141,15 +152,6 @@ static void walk_to_time(struct weft_cursor *c, uint64_t wall_ns)
     pthread_mutex_unlock(&c->journal->lock);
 }
 
-static struct weft_cursor *find(const struct weft_journal *j, const char *name)
-{
-    struct weft_cursor *c = j->cursors;
-
-    while (c && (c->transient || strcmp(c->name, name) != 0))
-        c = c->next;
-    return c;
-}
-
 static void list(struct weft_cursor *c)
 {
     c->next = c->journal->cursors;
@@ -170,11 +172,30 @@ static void unlist(struct weft_cursor *c)
         c->journal->n_cursors--;
 }
 
+/* A place that was found on disk is known by its sequence. The reader's own walk, without the lock. */
+static void resolve(struct weft_cursor *c)
+{
+    struct weft_place at = weft_place_start(c->settled.segment);
+    bool bad = false;
+
+    for (const struct weft_entry *e; at.segment->base
+         && (e = weft_segment_read(at.segment, &at.offset, &at.sequence, &bad)) && at.sequence < c->settled.sequence;) {
+        at.offset += weft_entry_stride(e->length);
+        at.sequence++;
+    }
+    c->unresolved = !at.segment->base;
+    if (c->unresolved)
+        return;
+    c->read.offset = c->settled.offset = at.offset;
+    c->read.sequence = c->settled.sequence = at.sequence;
+    atomic_store_explicit(&c->settled_offset, at.offset, memory_order_release);
+}
+
 /* Under the lock. `fresh` is used up unless the result is a parked cursor or an error. */
 static int open_or_resume(struct weft_journal *j, struct weft_cursor *fresh, const struct weft_cursor_options *o,
                           struct weft_cursor **ret_cursor)
 {
-    struct weft_cursor *c = fresh->transient ? NULL : find(j, fresh->name);
+    struct weft_cursor *c = fresh->transient ? NULL : weft_journal_find(j, fresh->name);
 
     if (c && !c->parked)
         return UV_EEXIST;
@@ -192,6 +213,7 @@ static int open_or_resume(struct weft_journal *j, struct weft_cursor *fresh, con
     c->parked = false;
     c->hold = o->hold;
     c->wake_fd = o->wake_fd;
+    c->stuck = false;
     begin_sums(c);
     weft_cursor_keep(c);
     *ret_cursor = c;
@@ -222,11 +244,20 @@ int weft_cursor_open(struct weft_cursor **ret_cursor, struct weft_journal *j, co
     pthread_mutex_unlock(&j->lock);
     if (err || c != fresh)
         free_cursor(fresh);
-    else if (o->start == WEFT_CURSOR_TIME)
+    if (err)
+        return err;
+    if (c->unresolved)
+        resolve(c);
+    if (c->unresolved) {
+        weft_cursor_close(c); /* its segment cannot be mapped at the moment */
+        return UV_ENOMEM;
+    }
+    if (c == fresh && j->disk && !c->transient)
+        (void)weft_journal_save_places(j, false); /* its name must be known to the next open, whatever happens */
+    if (c == fresh && o->start == WEFT_CURSOR_TIME)
         walk_to_time(c, o->from_wall_ns);
-    if (!err)
-        *ret_cursor = c;
-    return err;
+    *ret_cursor = c;
+    return 0;
 }
 
 /* ---- closing, parking, forgetting ---- */
@@ -261,12 +292,14 @@ void weft_cursor_close(struct weft_cursor *c)
     pthread_mutex_unlock(&j->lock);
     if (gone)
         free_cursor(c);
+    else if (j->disk)
+        weft_journal_note_unsaved(j);
 }
 
 int weft_journal_release(struct weft_journal *j, const char *name)
 {
     pthread_mutex_lock(&j->lock);
-    struct weft_cursor *c = find(j, name);
+    struct weft_cursor *c = weft_journal_find(j, name);
     if (c && c->parked) {
         weft_cursor_let_go(c);
         unlist(c);
@@ -275,6 +308,8 @@ int weft_journal_release(struct weft_journal *j, const char *name)
         c = NULL;
     }
     pthread_mutex_unlock(&j->lock);
+    if (c && j->disk)
+        (void)weft_journal_save_places(j, false);
     int err = c ? 0 : WEFT_ERR_NOT_FOUND;
     free_cursor(c);
     return err;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal.c: opening, appending and figures. What becomes of old segments is in journal_retain.c, reading in cursor.c.
+/* journal.c: appending and figures. Opening is in journal_open.c, what becomes of old segments in journal_retain.c, reading in
+ * cursor.c, and what disk mode needs besides in journal_disk.c, journal_recover.c and journal_keep.c.
  *
  *   reserve   under the lock: room in the tail segment (or in a new one), the next sequence, the totals
  *   fill      outside the lock, by the thread that reserved
@@ -10,191 +11,28 @@
  *
  * The wake-up. Publishing stores the sequence and then looks whether a cursor is armed; arming sets the mark and
  * then looks whether something was published. Without a fence between the store and the look, on both sides, each
- * may miss the other and the record sleeps until the next one comes. See wake() here and weft_cursor_arm().
- *
- * Two segments of any size always fit beside each other (see choose_sizes): the tail cannot be given back, so
- * otherwise one large record could lock out the next for ever. */
-#include "core/clock.h"
+ * may miss the other and the record sleeps until the next one comes. See wake() here and weft_cursor_arm(). */
 #include "core/err.h"
 #include "core/hash.h"
 #include "core/journal_state.h"
+#include "core/segment_scan.h"
 
-#include <assert.h>
-#include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
-#include <uv.h>
 
-enum {
-    MIN_SIZE = 1 << 20,
-    MIN_SEGMENT = 64 << 10,
-    MAX_SEGMENT = 1 << 20, /* larger ones save nothing and cost cache */
-    PAGE = 4096,
-};
-
-/* ---- opening and closing ---- */
-
-/* About 32 segments: what is lost at the end of each stays small against max_size, and so does the one
- * segment that an idle journal keeps. */
-static void choose_sizes(struct weft_journal *j, const struct weft_journal_options *o)
-{
-    size_t size = o->segment_size;
-
-    if (size == 0)
-        for (size = MIN_SEGMENT; size < MAX_SEGMENT && size * 2 <= o->max_size / 32;)
-            size *= 2;
-    size = size < PAGE ? PAGE : size;
-    size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
-    j->max_size = (size_t)o->max_size;
-    j->segment_size = size < o->max_size / 4 ? size : (o->max_size / 4) & ~(size_t)(PAGE - 1);
-    j->retain = o->retain < o->max_size ? (size_t)o->retain : (size_t)o->max_size;
-    j->retain_ns = o->retain_ms < UINT64_MAX / 1000000 ? o->retain_ms * 1000000 : UINT64_MAX;
-    j->max_payload = ((j->max_size / 2) & ~(size_t)(PAGE - 1)) - sizeof(struct weft_entry);
-    if (j->max_payload > UINT32_MAX - 2 * PAGE)
-        j->max_payload = UINT32_MAX - 2 * PAGE;
-}
-
-static uint64_t draw_id(void)
-{
-    uint64_t id = 0;
-
-    while (id == 0)
-        if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
-            id = 0;
-    return id;
-}
-
-int weft_journal_open(struct weft_journal **ret_journal, const struct weft_journal_options *o)
-{
-    int err;
-
-    if (o->max_size < MIN_SIZE || (o->mode == WEFT_JOURNAL_DISK && !o->directory))
-        return UV_EINVAL;
-    if (o->mode != WEFT_JOURNAL_MEMORY)
-        return WEFT_ERR_UNSUPPORTED;
-
-    struct weft_journal *j = calloc(1, sizeof *j);
-    if (!j)
-        return UV_ENOMEM;
-    choose_sizes(j, o);
-    j->id = draw_id();
-    j->next_sequence = 1;
-    j->wall_clock = o->wall_clock ? o->wall_clock : weft_clock_wall_ns;
-    j->backing = &weft_backing_memory;
-    j->name = strdup(o->name ? o->name : "");
-    err = j->name ? weft_segment_new(&j->tail, j->backing, j->segment_size) : UV_ENOMEM;
-    if (err)
-        goto fail;
-    err = -pthread_mutex_init(&j->lock, NULL);
-    if (err)
-        goto fail;
-    err = weft_source_table_init(&j->sources);
-    if (err)
-        goto fail_lock;
-
-    weft_segment_reset(j->tail, 1, 1, (struct weft_totals){ 0 });
-    j->published = weft_place_start(j->tail);
-    j->head = j->tail;
-    j->in_use = j->tail->size;
-    j->n_segments = 1;
-    *ret_journal = j;
-    return 0;
-
-fail_lock:
-    pthread_mutex_destroy(&j->lock);
-fail:
-    weft_segment_free(j->tail, &weft_backing_memory);
-    free(j->name);
-    free(j);
-    return err;
-}
-
-static void free_list(struct weft_journal *j, struct weft_segment *s)
-{
-    while (s) {
-        struct weft_segment *next = s->next;
-        weft_segment_free(s, j->backing);
-        s = next;
-    }
-}
-
-void weft_journal_close(struct weft_journal *j)
-{
-    if (!j)
-        return;
-    assert(j->n_cursors == 0);
-    while (j->cursors) {
-        struct weft_cursor *parked = j->cursors;
-        j->cursors = parked->next;
-        free(parked->name);
-        free(parked);
-    }
-    weft_source_table_release(&j->sources);
-    free_list(j, j->head);
-    free_list(j, j->cached);
-    pthread_mutex_destroy(&j->lock);
-    free(j->name);
-    free(j);
-}
-
-uint64_t weft_journal_id(const struct weft_journal *j)
-{
-    return j->id;
-}
-
-enum weft_journal_mode weft_journal_mode(const struct weft_journal *j)
-{
-    return j->backing == &weft_backing_memory ? WEFT_JOURNAL_MEMORY : WEFT_JOURNAL_DISK;
-}
-
-size_t weft_journal_max_payload(const struct weft_journal *j)
-{
-    return j->max_payload;
-}
-
-/* The tail must leave room for another one of its size, or it could lock that out (see choose_sizes). */
-static bool fits(const struct weft_journal *j, uint64_t max_size)
-{
-    return j->in_use <= max_size && j->tail->size <= max_size / 2;
-}
-
-int weft_journal_resize(struct weft_journal *j, uint64_t max_size, uint64_t retain, uint64_t retain_ms)
-{
-    struct weft_journal_options o = { .max_size = max_size, .retain = retain, .retain_ms = retain_ms };
-    int err = 0;
-
-    if (max_size < MIN_SIZE)
-        return UV_EINVAL;
-    if (j->backing != &weft_backing_memory)
-        return WEFT_ERR_UNSUPPORTED;
-    pthread_mutex_lock(&j->lock);
-    size_t before = j->retain;
-    j->retain = 0;
-    weft_journal_reclaim(j);
-    if (fits(j, max_size))
-        choose_sizes(j, &o);
-    else
-        err = WEFT_ERR_FULL, j->retain = before;
-    pthread_mutex_unlock(&j->lock);
-    weft_journal_trim(j); /* segments of the old size are of no more use */
-    return err;
-}
+enum { PAGE = 4096 };
 
 /* ---- appending ---- */
 
-static int get_segment(struct weft_journal *j, size_t size, struct weft_segment **ret_segment)
+static int memory_tail(struct weft_journal *j, size_t size, struct weft_segment **ret_segment)
 {
-    struct weft_segment *s = j->cached;
+    struct weft_segment *s = weft_journal_uncache(j, size);
 
-    if (s && size == j->segment_size) {
-        j->cached = s->next;
-        j->cached_bytes -= s->size;
-        *ret_segment = s;
-        return 0;
+    if (!s) {
+        if (weft_segment_new(&s, j->backing, NULL, size))
+            return WEFT_ERR_LIMIT;
+        j->backing->warm(s);
     }
-    if (weft_segment_new(&s, j->backing, size))
-        return WEFT_ERR_LIMIT;
-    j->backing->warm(s);
+    weft_segment_reset(s, j->next_number, j->next_sequence, j->totals);
     *ret_segment = s;
     return 0;
 }
@@ -202,21 +40,25 @@ static int get_segment(struct weft_journal *j, size_t size, struct weft_segment 
 /* Closes the tail and puts a segment behind it in which `stride` bytes fit. */
 static int roll(struct weft_journal *j, size_t stride)
 {
-    size_t size = stride <= j->segment_size ? j->segment_size : (stride + PAGE - 1) & ~(size_t)(PAGE - 1);
+    size_t need = stride + j->backing->head;
+    size_t size = need <= j->segment_size ? j->segment_size : (need + PAGE - 1) & ~(size_t)(PAGE - 1);
     struct weft_segment *s;
 
     if (!weft_journal_make_room(j, size))
         return WEFT_ERR_FULL;
-    int err = get_segment(j, size, &s);
+    int err = j->disk ? weft_journal_disk_tail(j, size, &s) : memory_tail(j, size, &s);
     if (err)
         return err;
 
-    weft_segment_reset(s, j->tail->number + 1, j->next_sequence, j->totals);
+    j->next_number++;
     j->tail->next = s;
+    j->tail->end_sequence = j->next_sequence;
     atomic_store_explicit(&j->tail->closed, true, memory_order_release);
     j->tail = s;
     j->in_use += s->size;
     j->n_segments++;
+    if (j->disk)
+        weft_journal_rest(j);
     weft_journal_reclaim(j); /* without cursors the old tail goes at once */
     return 0;
 }
@@ -227,13 +69,13 @@ static int reserve(struct weft_journal *j, size_t len, uint32_t n_items, struct 
     size_t stride = weft_entry_stride(len);
     size_t at = atomic_load_explicit(&j->tail->reserved, memory_order_relaxed);
 
-    if (stride > j->tail->size - at) {
+    if (stride > j->tail->room - at) {
         int err = roll(j, stride);
         if (err) {
             j->refused_records++;
             return err;
         }
-        at = 0;
+        at = j->tail->begin;
     }
 
     struct weft_segment *s = j->tail;
@@ -241,6 +83,8 @@ static int reserve(struct weft_journal *j, size_t len, uint32_t n_items, struct 
     atomic_store_explicit(&e->sequence, 0, memory_order_relaxed);
     e->length = (uint32_t)len;
     e->n_items = n_items;
+    if (s->backing->checksum)
+        e->head_crc = weft_entry_reserve_crc(e, s->seed, j->next_sequence);
     atomic_fetch_add_explicit(&s->writers, 1, memory_order_relaxed);
     atomic_store_explicit(&s->reserved, at + stride, memory_order_release);
     s->totals.records++, j->totals.records++;
@@ -305,17 +149,30 @@ static void finish(struct weft_journal *j, struct weft_reservation *res)
     wake(j);
 }
 
+/* The sums that recovery goes by; all that is missing then is the sequence. */
+static void checksum(struct weft_reservation *res)
+{
+    struct weft_entry *e = res->entry;
+    const struct weft_segment *s = res->segment;
+
+    if (!s->backing->checksum)
+        return;
+    uint32_t head = weft_entry_head_crc(e, s->seed, res->sequence);
+    e->crc32c = e->abandoned ? 0 : weft_crc32c(head, res->payload, res->len);
+    e->head_crc = head;
+}
+
 void weft_journal_publish(struct weft_journal *j, struct weft_reservation *res, const struct weft_record *r)
 {
     struct weft_entry *e = res->entry;
 
-    e->crc32c = j->backing->checksum ? weft_crc32c(0, res->payload, res->len) : 0;
     e->wall_ns = r->wall_ns;
     e->mono_ns = r->mono_ns;
     e->signal = (uint16_t)r->signal;
     e->abandoned = 0;
     e->flags = r->flags;
     e->source = r->source;
+    checksum(res);
     note_wall(res->segment, r->wall_ns);
     weft_source_table_note(&j->sources, r->source, res->sequence);
     finish(j, res);
@@ -345,6 +202,7 @@ void weft_journal_abandon(struct weft_journal *j, struct weft_reservation *res)
             uncount(&c->base, e->n_items, e->length);
     pthread_mutex_unlock(&j->lock);
     e->abandoned = 1;
+    checksum(res);
     finish(j, res);
 }
 
@@ -373,9 +231,9 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
         .next_sequence = j->next_sequence,
         .segment_bytes = j->in_use + j->cached_bytes,
         .capacity_bytes = j->max_size,
-        .opened_records = j->opened.records,
-        .opened_items = j->opened.items,
-        .opened_bytes = j->opened.bytes,
+        .opened_records = j->found.records,
+        .opened_items = j->found.items,
+        .opened_bytes = j->found.bytes,
         .appended_records = j->totals.records - j->opened.records,
         .appended_items = j->totals.items - j->opened.items,
         .appended_bytes = j->totals.bytes - j->opened.bytes,
@@ -384,6 +242,12 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
         .n_segments = j->n_segments,
         .n_cursors = j->n_cursors,
         .n_parked = j->n_parked,
+        .disk_state = j->disk_state,
+        .disk_error = j->disk_error,
+        .disk_errors = j->disk_errors,
+        .memory_bytes = j->memory_bytes,
+        .corrupt_records = j->corrupt_records,
+        .recovery = j->recovery,
     };
     pthread_mutex_unlock(&j->lock);
 }
@@ -468,6 +332,8 @@ uint64_t weft_journal_settled(struct weft_journal *j)
 
 uint64_t weft_journal_durable(struct weft_journal *j)
 {
+    if (j->disk && j->sync_mode == WEFT_SYNC_ALWAYS)
+        return atomic_load_explicit(&j->durable, memory_order_acquire);
     pthread_mutex_lock(&j->lock);
     uint64_t published = weft_journal_published(j);
     pthread_mutex_unlock(&j->lock);
@@ -482,10 +348,4 @@ bool weft_journal_source(struct weft_journal *j, uint64_t id, uint64_t *ret_posi
 void weft_journal_forget_source(struct weft_journal *j, uint64_t id)
 {
     weft_source_table_forget(&j->sources, id);
-}
-
-int weft_journal_remove(const char *directory)
-{
-    (void)directory;
-    return WEFT_ERR_UNSUPPORTED;
 }

@@ -3,12 +3,10 @@
  *
  * They are kept while `retain` and max_size allow it, oldest out first, and then given back. Some of those stay
  * for reuse, last in first out: in a steady state the same few warm segments go round and no page is faulted in,
- * which would cost more than the copy (0.5 us a page and more). A backlog that comes and goes stays warm up to a KEEP-th of
- * max_size; weft_journal_trim() gives that back when all is quiet. All of it runs under the journal's lock, by whoever found the
+ * which would cost more than the copy (0.5 us a page and more). A backlog that comes and goes stays warm up to `keep`
+ * bytes; weft_journal_trim() gives that back when all is quiet. All of it runs under the journal's lock, by whoever found the
  * tail full or settled the last record of a segment. */
 #include "core/journal_state.h"
-
-enum { KEEP = 4 };
 
 static void uncache_one(struct weft_journal *j)
 {
@@ -16,7 +14,18 @@ static void uncache_one(struct weft_journal *j)
 
     j->cached = s->next;
     j->cached_bytes -= s->size;
-    weft_segment_free(s, j->backing);
+    weft_segment_free(s);
+}
+
+struct weft_segment *weft_journal_uncache(struct weft_journal *j, size_t size)
+{
+    struct weft_segment *s = j->cached;
+
+    if (!s || size != s->size)
+        return NULL;
+    j->cached = s->next;
+    j->cached_bytes -= s->size;
+    return s;
 }
 
 /* A cursor that does not hold and has not come as far as `s` will never see it; a parked one that stands in it goes on. */
@@ -32,23 +41,45 @@ static void count_skipped(struct weft_journal *j, const struct weft_segment *s)
     }
 }
 
+/* It may be used again. False: it is to go. */
+static bool cache(struct weft_journal *j, struct weft_segment *s)
+{
+    if (s->backing != j->backing || s->size != j->segment_size || j->cached_bytes + s->size > j->keep)
+        return false;
+    if (s->backing->shelve && s->backing->shelve(s))
+        return false;
+    s->next = j->cached;
+    j->cached = s;
+    j->cached_bytes += s->size;
+    return true;
+}
+
+/* Nobody looks at it any more. */
+static void move_on(struct weft_journal *j, const struct weft_segment *s)
+{
+    if (j->published.segment == s)
+        j->published = weft_place_start(s->next);
+    if (j->unsealed == s)
+        j->unsealed = s->next;
+    if (j->sync_from == s)
+        j->sync_from = s->next;
+}
+
 static void retire(struct weft_journal *j, struct weft_segment **link)
 {
     struct weft_segment *s = *link;
 
+    if (j->disk)
+        weft_journal_cover_sources(j, s);
     count_skipped(j, s);
-    if (j->published.segment == s)
-        j->published = weft_place_start(s->next);
+    move_on(j, s);
     *link = s->next;
     j->in_use -= s->size;
     j->n_segments--;
-    if (s->size != j->segment_size || j->cached_bytes + s->size > j->max_size / KEEP) {
-        weft_segment_free(s, j->backing);
-        return;
-    }
-    s->next = j->cached;
-    j->cached = s;
-    j->cached_bytes += s->size;
+    if (j->disk && s->backing != j->backing)
+        j->memory_bytes -= s->size;
+    if (!cache(j, s))
+        weft_segment_free(s);
 }
 
 /* Every holding cursor has settled past it (or there is none), whatever else keeps it. */
@@ -64,16 +95,17 @@ static bool nobody_writes(const struct weft_segment *s)
 
 static bool idle(const struct weft_segment *s)
 {
-    return s->pins == 0 && nobody_writes(s);
+    return s->pins == 0 && s->syncs == 0 && nobody_writes(s);
 }
 
-/* Gives back the oldest segment that nobody needs. A pinned one is stepped over: who pins it does not hold the
- * journal back. */
-static bool retire_oldest(struct weft_journal *j)
+/* A pinned one is stepped over: who pins it does not hold the journal back. */
+bool weft_journal_retire_oldest(struct weft_journal *j)
 {
     for (struct weft_segment **link = &j->head; passed(j, *link); link = &(*link)->next) {
         if (!idle(*link))
             continue;
+        for (struct weft_segment *s = j->head; s != *link; s = s->next)
+            s->stranded = true;
         retire(j, link);
         return true;
     }
@@ -97,7 +129,7 @@ void weft_journal_reclaim(struct weft_journal *j)
         bytes += s->size;
     while (bytes > j->retain || (bytes > 0 && aged(j, j->head))) {
         size_t before = j->in_use;
-        if (!retire_oldest(j))
+        if (!weft_journal_retire_oldest(j))
             return;
         bytes -= before - j->in_use;
     }
@@ -108,7 +140,7 @@ bool weft_journal_make_room(struct weft_journal *j, size_t size)
 {
     weft_journal_reclaim(j);
     while (j->in_use + size > j->max_size)
-        if (!retire_oldest(j))
+        if (!weft_journal_retire_oldest(j))
             return false;
     size_t new_bytes = j->cached && size == j->segment_size ? 0 : size;
     while (j->cached && j->in_use + j->cached_bytes + new_bytes > j->max_size)
@@ -134,14 +166,14 @@ void weft_journal_trim(struct weft_journal *j)
 
     struct weft_segment *s = j->tail;
     size_t reserved = atomic_load_explicit(&s->reserved, memory_order_relaxed);
-    if (j->retain == 0 && s == j->head && reserved > s->begin && nobody_writes(s)
+    if (s->backing->forget && j->retain == 0 && s == j->head && reserved > s->begin && nobody_writes(s)
         && everybody_settled_the_tail(j, reserved)) {
         j->published = (struct weft_place){ s, reserved, j->next_sequence };
         s->begin = reserved;
         s->before = j->totals;
         s->first_sequence = j->next_sequence;
         s->totals = (struct weft_totals){ 0 };
-        j->backing->forget(s, reserved);
+        s->backing->forget(s, reserved);
     }
     pthread_mutex_unlock(&j->lock);
 }

@@ -55,12 +55,16 @@ const struct weft_backing weft_backing_memory = {
     .forget = memory_forget,
 };
 
-int weft_segment_new(struct weft_segment **ret_segment, const struct weft_backing *backing, size_t size)
+int weft_segment_new(struct weft_segment **ret_segment, const struct weft_backing *backing, struct weft_journal_dir *dir,
+                     size_t size)
 {
     struct weft_segment *s = calloc(1, sizeof *s);
 
     if (!s)
         return UV_ENOMEM;
+    s->backing = backing;
+    s->dir = dir;
+    s->fd = -1;
     size = (size + page_size() - 1) & ~(page_size() - 1);
     int err = backing->acquire(s, size);
     if (err) {
@@ -71,11 +75,11 @@ int weft_segment_new(struct weft_segment **ret_segment, const struct weft_backin
     return 0;
 }
 
-void weft_segment_free(struct weft_segment *s, const struct weft_backing *backing)
+void weft_segment_free(struct weft_segment *s)
 {
     if (!s)
         return;
-    backing->release(s);
+    s->backing->release(s);
     free(s);
 }
 
@@ -83,12 +87,14 @@ void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_
 {
     s->number = number;
     s->next = NULL;
-    s->begin = 0;
-    s->first_sequence = first_sequence;
+    s->begin = s->synced = s->rotten_seen = s->backing->head;
+    s->room = s->size;
+    s->first_sequence = s->end_sequence = first_sequence;
     s->before = before;
     s->totals = (struct weft_totals){ 0 };
-    s->holders = s->pins = 0;
-    atomic_store_explicit(&s->reserved, 0, memory_order_relaxed);
+    s->holders = s->pins = s->syncs = 0;
+    s->stranded = s->sealed = s->verify = false;
+    atomic_store_explicit(&s->reserved, s->begin, memory_order_relaxed);
     atomic_store_explicit(&s->closed, false, memory_order_relaxed);
     atomic_store_explicit(&s->writers, 0, memory_order_relaxed);
     atomic_store_explicit(&s->newest_wall_ns, 0, memory_order_relaxed);

@@ -109,7 +109,6 @@ void weft_source_table_note(struct weft_source_table *t, struct weft_source sour
         row->source = source;
         row->sequence = sequence;
     }
-    t->newest = sequence > t->newest ? sequence : t->newest;
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -137,6 +136,14 @@ bool weft_source_table_find(struct weft_source_table *t, uint64_t id, uint64_t *
     return found;
 }
 
+bool weft_source_table_is_empty(struct weft_source_table *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool empty = t->n_rows == 0;
+    pthread_mutex_unlock(&t->lock);
+    return empty;
+}
+
 void weft_source_table_forget(struct weft_source_table *t, uint64_t id)
 {
     pthread_mutex_lock(&t->lock);
@@ -148,8 +155,7 @@ void weft_source_table_forget(struct weft_source_table *t, uint64_t id)
     pthread_mutex_unlock(&t->lock);
 }
 
-size_t weft_source_table_snapshot(struct weft_source_table *t, struct weft_source_row *rows, size_t max,
-                                  uint64_t *ret_newest)
+size_t weft_source_table_snapshot(struct weft_source_table *t, struct weft_source_row *rows, size_t max)
 {
     size_t n = 0;
 
@@ -162,7 +168,6 @@ size_t weft_source_table_snapshot(struct weft_source_table *t, struct weft_sourc
         row->saved = row->source;
         row->saved_sequence = row->sequence;
     }
-    *ret_newest = t->newest;
     pthread_mutex_unlock(&t->lock);
     return n;
 }

@@ -24,7 +24,6 @@ struct weft_source_table {
     pthread_mutex_t lock;
     struct weft_source_row *rows; /* open addressing; a power of two, or NULL */
     size_t n_slots, n_rows;
-    uint64_t newest;              /* the greatest sequence that was noted */
 };
 
 /* 0 or a negative code. */
@@ -38,11 +37,10 @@ void weft_source_table_note(struct weft_source_table *t, struct weft_source sour
 void weft_source_table_restore(struct weft_source_table *t, const struct weft_source_row *row);
 
 bool weft_source_table_find(struct weft_source_table *t, uint64_t id, uint64_t *ret_position);
+bool weft_source_table_is_empty(struct weft_source_table *t);
 void weft_source_table_forget(struct weft_source_table *t, uint64_t id);
 
-/* Copies at most `max` rows to `rows` for a snapshot, each with what the snapshot before had, and returns their number.
- * *ret_newest: the greatest sequence that it covers. */
-size_t weft_source_table_snapshot(struct weft_source_table *t, struct weft_source_row *rows, size_t max,
-                                  uint64_t *ret_newest);
+/* Copies at most `max` rows to `rows` for a snapshot, each with what the snapshot before had, and returns their number. */
+size_t weft_source_table_snapshot(struct weft_source_table *t, struct weft_source_row *rows, size_t max);
 
 #endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A journal on disk, one promise at a time: what is found again after a close, after a crash (a copy of the directory as it is), and
+ * after every kind of damage; locks and versions; a disk that takes nothing more. Random crashes are in
+ * test_journal_crash.c. */
+#include "core/err.h"
+#include "core/journal.h"
+#include "core/segment_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cmocka.h>
+
+enum { MIB = 1 << 20, KIB = 1 << 10, PATH_SIZE = 512 };
+
+static char room[PATH_SIZE]; /* everything happens in here */
+static char home[PATH_SIZE]; /* the journal under test */
+static char copy[PATH_SIZE]; /* what a crash leaves of it */
+
+/* ---- the directory ---- */
+
+static void remove_all(const char *path)
+{
+    char name[PATH_SIZE * 2];
+    DIR *dir = opendir(path);
+
+    if (!dir)
+        return;
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        (void)snprintf(name, sizeof name, "%s/%s", path, e->d_name);
+        if (unlink(name))
+            remove_all(name);
+    }
+    closedir(dir);
+    (void)rmdir(path);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    static char bytes[256 << 10];
+    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    assert_true(in >= 0 && out >= 0);
+    for (ssize_t n; (n = read(in, bytes, sizeof bytes)) > 0;)
+        assert_int_equal(write(out, bytes, (size_t)n), n);
+    close(in);
+    close(out);
+}
+
+/* A crash of the process leaves what the page cache holds, and that is what a copy sees. */
+static void crash(void)
+{
+    char from[PATH_SIZE * 2], to[PATH_SIZE * 2];
+    DIR *dir = opendir(home);
+
+    assert_non_null(dir);
+    remove_all(copy);
+    assert_int_equal(mkdir(copy, 0700), 0);
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
+        if (*e->d_name == '.')
+            continue;
+        (void)snprintf(from, sizeof from, "%s/%s", home, e->d_name);
+        (void)snprintf(to, sizeof to, "%s/%s", copy, e->d_name);
+        copy_file(from, to);
+    }
+    closedir(dir);
+}
+
+static unsigned count_files(const char *path, const char *part)
+{
+    unsigned n = 0;
+    DIR *dir = opendir(path);
+
+    if (!dir)
+        return 0;
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;)
+        n += strstr(e->d_name, part) != NULL;
+    closedir(dir);
+    return n;
+}
+
+static int setup(void **state)
+{
+    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+
+    (void)state;
+    if (getenv("TMPDIR"))
+        base = getenv("TMPDIR");
+    (void)snprintf(room, sizeof room, "%s/weft-journal-XXXXXX", base);
+    if (!mkdtemp(room))
+        return -1;
+    (void)snprintf(home, sizeof home, "%.400s/a/logs", room);
+    (void)snprintf(copy, sizeof copy, "%.400s/crashed", room);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    remove_all(room);
+    return 0;
+}
+
+static void overwrite(const char *path, const char *name, off_t at, const void *bytes, size_t len)
+{
+    char file[PATH_SIZE * 2];
+
+    (void)snprintf(file, sizeof file, "%s/%s", path, name);
+    int fd = open(file, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, len, at), (ssize_t)len);
+    close(fd);
+}
+
+
+
+/* ---- the journal ---- */
+
+static struct weft_journal_options options(const char *path)
+{
+    return (struct weft_journal_options){ .name = "logs", .mode = WEFT_JOURNAL_DISK, .directory = path, .max_size = 4 * MIB,
+                                          .segment_size = 64 * KIB };
+}
+
+static struct weft_journal *open_at(const char *path)
+{
+    struct weft_journal *j = NULL;
+    struct weft_journal_options o = options(path);
+
+    int err = weft_journal_open(&j, &o);
+    if (err)
+        fail_msg("open: %s", weft_err_text(err));
+    return j;
+}
+
+static struct weft_cursor *open_cursor(struct weft_journal *j, const char *name)
+{
+    struct weft_cursor *c = NULL;
+    struct weft_cursor_options o = { .name = name, .hold = true, .wake_fd = -1 };
+
+    assert_int_equal(weft_cursor_open(&c, j, &o), 0);
+    return c;
+}
+
+static int append(struct weft_journal *j, size_t len, uint32_t n_items, struct weft_source source)
+{
+    static uint8_t bytes[2 * MIB];
+    struct weft_record r = { .wall_ns = 5, .n_items = n_items, .source = source, .signal = WEFT_LOGS, .payload = { bytes, len } };
+
+    memset(bytes, (int)(len % 251), len);
+    return weft_journal_append(j, &r, NULL);
+}
+
+static void append_many(struct weft_journal *j, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(append(j, 1000, 3, (struct weft_source){ 0 }), 0);
+}
+
+static uint64_t take(struct weft_cursor *c)
+{
+    struct weft_record r;
+
+    if (weft_cursor_next(c, &r) <= 0)
+        return 0;
+    for (size_t i = 0; i < r.payload.len; i++)
+        if (r.payload.data[i] != r.payload.len % 251)
+            fail_msg("record %lu is not what was written", (unsigned long)r.sequence);
+    return r.sequence;
+}
+
+static unsigned settle_many(struct weft_cursor *c, unsigned n)
+{
+    unsigned done = 0;
+
+    for (uint64_t s; done < n && (s = take(c)) != 0; done++)
+        weft_cursor_settle(c, s);
+    return done;
+}
+
+static struct weft_journal_stats stats_of(struct weft_journal *j)
+{
+    struct weft_journal_stats s;
+
+    weft_journal_stats(j, &s);
+    return s;
+}
+
+static struct weft_cursor_stats sums_of(struct weft_cursor *c)
+{
+    struct weft_cursor_stats s;
+
+    weft_cursor_stats(c, &s);
+    return s;
+}
+
+/* ---- what is found again ---- */
+
+static void a_closed_journal_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+    uint64_t id = weft_journal_id(j);
+
+    append_many(j, 300);
+    assert_int_equal(settle_many(c, 120), 120);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+
+    j = open_at(home);
+    assert_true(weft_journal_id(j) == id);
+    struct weft_journal_stats s = stats_of(j);
+    assert_int_equal(s.next_sequence, 301);
+    assert_true(s.opened_records >= 180 && s.opened_records < 260);
+    assert_int_equal(s.appended_records, 0);
+    assert_int_equal(s.recovery.torn_bytes + s.recovery.stepped_over + s.recovery.quarantined_segments, 0);
+    assert_int_equal(s.n_parked, 1);
+    c = open_cursor(j, "es");
+    assert_int_equal(sums_of(c).waiting_records, 180);
+    assert_int_equal(sums_of(c).waiting_items, 540);
+    assert_int_equal(sums_of(c).waiting_bytes, 180000);
+    assert_int_equal(take(c), 121);
+    append_many(j, 100);
+    weft_cursor_settle(c, 121);
+    assert_int_equal(settle_many(c, 1000), 279);
+    assert_int_equal(sums_of(c).waiting_items, 0);
+    assert_int_equal(sums_of(c).lost_items, 0);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+    assert_true(count_files(home, ".seg") <= 2);
+    assert_int_equal(count_files(home, "spare"), 0);
+}
+
+static void a_crash_loses_nothing_that_was_published(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+    struct weft_reservation one, two, last;
+    struct weft_record r = { 0 };
+
+    append_many(j, 10);
+    assert_int_equal(weft_journal_reserve(j, 500, 7, &one), 0);
+    append_many(j, 200);
+    assert_int_equal(weft_journal_reserve(j, 700, 9, &two), 0);
+    append_many(j, 10);
+    weft_journal_abandon(j, &two);
+    assert_int_equal(weft_journal_reserve(j, 300, 5, &last), 0);
+    crash();
+
+    struct weft_journal *k = open_at(copy);
+    struct weft_journal_stats s = stats_of(k);
+    assert_int_equal(s.recovery.stepped_over, 1);
+    assert_int_equal(s.recovery.torn_bytes, 368); /* a head, 300 bytes, and the rest of 16 */
+    assert_int_equal(s.recovery.lost_items, 0);
+    assert_int_equal(s.opened_records, 220);
+    assert_int_equal(s.opened_items, 660);
+    struct weft_cursor *d = open_cursor(k, "es");
+    assert_int_equal(sums_of(d).waiting_items, 660);
+    for (uint64_t expected = 1; expected <= 222; expected++)
+        if (expected != 11 && expected != 212)
+            assert_int_equal(take(d), expected);
+    assert_int_equal(take(d), 0);
+    weft_cursor_settle(d, 222);
+    assert_int_equal(sums_of(d).waiting_records, 0);
+    assert_int_equal(sums_of(d).lost_items, 0);
+    append_many(k, 1);
+    assert_int_equal(take(d), 223);
+    weft_cursor_close(d);
+    weft_journal_close(k);
+
+    weft_journal_publish(j, &one, &r);
+    weft_journal_publish(j, &last, &r);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+}
+
+static void the_position_of_a_source_survives_with_its_record(void **state)
+{
+    (void)state;
+    uint64_t position = 0;
+    struct weft_journal *j = open_at(home);
+
+    for (uint64_t i = 1; i <= 400; i++)
+        assert_int_equal(append(j, 1000, 1, (struct weft_source){ 1 + i % 2, i * 10 }), 0);
+    crash();
+    weft_journal_close(j);
+
+    const char *const places[] = { home, copy };
+    for (size_t i = 0; i < 2; i++) {
+        j = open_at(places[i]);
+        assert_true(weft_journal_source(j, 1, &position));
+        assert_int_equal(position, 4000);
+        assert_true(weft_journal_source(j, 2, &position));
+        assert_int_equal(position, 3990);
+        assert_false(weft_journal_source(j, 3, &position));
+        weft_journal_forget_source(j, 1);
+        weft_journal_close(j);
+        j = open_at(places[i]);
+        assert_true(weft_journal_source(j, 2, &position));
+        weft_journal_close(j);
+    }
+}
+
+/* ---- who may have it ---- */
+
+static void a_directory_belongs_to_one_journal_at_a_time(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home), *second = NULL;
+    struct weft_journal_options o = options(home);
+
+    assert_int_equal(weft_journal_open(&second, &o), WEFT_ERR_LOCKED);
+    assert_int_equal(weft_journal_remove(home), WEFT_ERR_LOCKED);
+    assert_null(second);
+    weft_journal_close(j);
+    assert_int_equal(weft_journal_open(&second, &o), 0);
+    weft_journal_close(second);
+}
+
+static void a_directory_of_a_newer_version_is_refused_and_left_alone(void **state)
+{
+    static const char newer[] = "weft journal 2 id 00000000000000aa\n";
+    struct weft_journal_options o = options(home);
+    struct weft_journal *j = open_at(home);
+
+    (void)state;
+    append_many(j, 5);
+    weft_journal_close(j);
+    unsigned files = count_files(home, "");
+    overwrite(home, "FORMAT", 0, newer, sizeof newer - 1);
+    assert_int_equal(weft_journal_open(&j, &o), WEFT_ERR_NEWER);
+    assert_int_equal(count_files(home, ""), files);
+    assert_int_equal(count_files(home, ".seg"), 1);
+}
+
+static void a_format_that_is_lost_or_garbled_is_made_again_from_the_segments(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+    uint64_t id = weft_journal_id(j);
+
+    append_many(j, 5);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+    for (int round = 0; round < 2; round++) {
+        overwrite(home, "FORMAT", 0, "?????????????????", 17);
+        j = open_at(home);
+        assert_true(weft_journal_id(j) == id);
+        c = open_cursor(j, "es");
+        assert_int_equal(sums_of(c).waiting_records, 5);
+        weft_cursor_close(c);
+        weft_journal_close(j);
+    }
+}
+
+static void an_empty_directory_is_removed_with_what_is_ours_and_no_more(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+
+    append_many(j, 5);
+    weft_journal_close(j);
+    overwrite(home, "precious", 0, "x", 1);
+    assert_int_equal(weft_journal_remove(home), UV_ENOTEMPTY);
+    assert_int_equal(count_files(home, "precious"), 1);
+    assert_int_equal(count_files(home, ".seg"), 0);
+    char file[PATH_SIZE * 2];
+    (void)snprintf(file, sizeof file, "%s/precious", home);
+    (void)unlink(file);
+    assert_int_equal(weft_journal_remove(home), 0);
+    assert_int_equal(access(home, F_OK), -1);
+    assert_int_equal(weft_journal_remove(home), 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_closed_journal_goes_on_where_it_was, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crash_loses_nothing_that_was_published, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_position_of_a_source_survives_with_its_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_directory_belongs_to_one_journal_at_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_directory_of_a_newer_version_is_refused_and_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_format_that_is_lost_or_garbled_is_made_again_from_the_segments, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_directory_is_removed_with_what_is_ours_and_no_more, setup, teardown),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
