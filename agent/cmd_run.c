@@ -321,8 +321,11 @@ static void after_stop(uv_async_t *handle)
     struct run *r = handle->data;
 
     uv_thread_join(&r->stopper);
-    if (r->state == STOPPING && r->parked && drain_parked(r))
-        return;
+    if (r->state == STOPPING && r->parked) {
+        if (drain_parked(r))
+            return;
+        r->stop_result = r->config->service.journal_mode == WEFT_SERVICE_MEMORY ? WEFT_ERR_TIMEOUT : 0;
+    }
     if (r->state == STOPPING) {
         r->exit_code = r->stop_result ? WEFT_EXIT_DEADLINE : WEFT_EXIT_OK;
         uv_stop(&r->loop);

@@ -1,46 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.c: see metrics.h. One row a family; a row's writer appends all samples of it. */
-#include "agent/metrics.h"
-
-#include "agent/api.h"
-#include "agent/metrics_process.h"
-#include "agent/runtime_state.h"
+#include "agent/metrics_page.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* One scrape. Lane figures are copied once, so that all families of a page agree. */
-struct page {
-    const struct weft_runtime *rt;
-    const struct weft_metrics_process *process;
-    struct weft_process_figures figures;
-    struct weft_lane_stats *lanes; /* one an exporter, zeroed for unused ones */
-    enum weft_exposition format;
-    struct weft_buf *out;
-    struct weft_slice name; /* of the family being written */
-};
-
-struct family {
-    const char *name; /* without _total or _info */
-    const char *type, *unit, *labels;
-    const char *help;
-    void (*write)(struct page *p);
-};
-
-#define LABEL(name, text) { WEFT_SLICE(name), weft_slice_str(text) }
-#define COUNT(labels) (sizeof(labels) / sizeof *(labels))
-
-static void put_uint(struct page *p, const char *suffix, const struct weft_label *labels, size_t n, uint64_t value)
-{
-    weft_exposition_sample_uint(p->out, p->name, suffix, labels, n, value);
-    weft_exposition_newline(p->out);
-}
-
-static void put_double(struct page *p, const char *suffix, const struct weft_label *labels, size_t n, double value)
-{
-    weft_exposition_sample(p->out, p->name, suffix, labels, n, value);
-    weft_exposition_newline(p->out);
-}
 
 static const char *signal_name(int signal)
 {
@@ -48,7 +11,7 @@ static const char *signal_name(int signal)
 }
 
 /* ---- receivers ---- */
-static void put_intakes(struct page *p, void (*put)(struct page *p, const struct weft_rt_receiver *r, int signal))
+static void put_intakes(struct weft_metrics_page *p, void (*put)(struct weft_metrics_page *p, const struct weft_rt_receiver *r, int signal))
 {
     for (size_t i = 0; p->rt && i < p->rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
         for (int s = 0; s < WEFT_SIGNALS; s++)
@@ -56,7 +19,7 @@ static void put_intakes(struct page *p, void (*put)(struct page *p, const struct
                 put(p, &p->rt->receivers[i], s);
 }
 
-static void put_accepted(struct page *p, const struct weft_rt_receiver *r, int signal)
+static void put_accepted(struct weft_metrics_page *p, const struct weft_rt_receiver *r, int signal)
 {
     struct weft_intake_stats stats;
     struct weft_label labels[] = { LABEL("receiver", r->component->id), LABEL("signal", signal_name(signal)) };
@@ -65,7 +28,7 @@ static void put_accepted(struct page *p, const struct weft_rt_receiver *r, int s
     put_uint(p, "_total", labels, COUNT(labels), stats.accepted_items);
 }
 
-static void put_refused(struct page *p, const struct weft_rt_receiver *r, int signal)
+static void put_refused(struct weft_metrics_page *p, const struct weft_rt_receiver *r, int signal)
 {
     struct weft_intake_stats stats;
 
@@ -77,18 +40,18 @@ static void put_refused(struct page *p, const struct weft_rt_receiver *r, int si
     }
 }
 
-static void write_accepted(struct page *p)
+static void write_accepted(struct weft_metrics_page *p)
 {
     put_intakes(p, put_accepted);
 }
 
-static void write_refused(struct page *p)
+static void write_refused(struct weft_metrics_page *p)
 {
     put_intakes(p, put_refused);
 }
 
 /* ---- processors ---- */
-static void write_processor_dropped(struct page *p)
+static void write_processor_dropped(struct weft_metrics_page *p)
 {
     for (size_t i = 0; p->rt && i < p->rt->config->n_pipelines; i++) {
         const struct weft_rt_pipeline *pl = &p->rt->pipelines[i];
@@ -117,7 +80,7 @@ static uint64_t sum_counter(const struct weft_runtime *rt, size_t index, size_t 
     return sum;
 }
 
-static void put_counter_row(struct page *p, size_t index, size_t row)
+static void put_counter_row(struct weft_metrics_page *p, size_t index, size_t row)
 {
     const struct weft_config_component *c = &p->rt->config->components[WEFT_KIND_PROCESSOR][index];
     const struct weft_counter *counter = &c->type.processor->counter_rows[row];
@@ -133,8 +96,8 @@ static void put_counter_row(struct page *p, size_t index, size_t row)
 }
 
 /* Calls put for every row called `name` of every used processor; counts the rows before row `row` of processor `index`. */
-static size_t each_row(struct page *p, const char *name, size_t index, size_t row,
-                       void (*put)(struct page *p, size_t index, size_t row))
+static size_t each_row(struct weft_metrics_page *p, const char *name, size_t index, size_t row,
+                       void (*put)(struct weft_metrics_page *p, size_t index, size_t row))
 {
     size_t before = 0;
 
@@ -152,7 +115,7 @@ static size_t each_row(struct page *p, const char *name, size_t index, size_t ro
 }
 
 /* Counters that processors bring themselves: one family a name, whichever processors have it. */
-static void write_processor_counters(struct page *p)
+static void write_processor_counters(struct weft_metrics_page *p)
 {
     char name[128];
 
@@ -171,14 +134,14 @@ static void write_processor_counters(struct page *p)
 }
 
 /* ---- exporters ---- */
-static void put_lanes(struct page *p, void (*put)(struct page *p, const char *exporter, const struct weft_lane_stats *s))
+static void put_lanes(struct weft_metrics_page *p, void (*put)(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s))
 {
     for (size_t i = 0; p->rt && p->lanes && i < p->rt->config->n_components[WEFT_KIND_EXPORTER]; i++)
         if (p->rt->exporters[i].lane)
             put(p, p->rt->exporters[i].component->id, &p->lanes[i]);
 }
 
-static void put_by_signal(struct page *p, const char *exporter, const struct weft_lane_stats *s, const uint64_t *values)
+static void put_by_signal(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s, const uint64_t *values)
 {
     for (int i = 0; i < WEFT_SIGNALS; i++) {
         struct weft_label labels[] = { LABEL("exporter", exporter), LABEL("signal", signal_name(i)) };
@@ -187,22 +150,22 @@ static void put_by_signal(struct page *p, const char *exporter, const struct wef
     }
 }
 
-static void put_sent_items(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_sent_items(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_by_signal(p, exporter, s, s->sent_items);
 }
 
-static void put_sent_bytes(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_sent_bytes(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_by_signal(p, exporter, s, s->sent_bytes);
 }
 
-static void put_retries(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_retries(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_by_signal(p, exporter, s, s->retries);
 }
 
-static void put_reasons(struct page *p, const char *exporter, const struct weft_lane_stats *s, enum weft_lane_loss loss)
+static void put_reasons(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s, enum weft_lane_loss loss)
 {
     for (size_t i = 0; i < s->n_reasons; i++) {
         struct weft_label labels[] = { LABEL("exporter", exporter), LABEL("signal", weft_signal_name(s->reasons[i].signal)),
@@ -212,17 +175,17 @@ static void put_reasons(struct page *p, const char *exporter, const struct weft_
     }
 }
 
-static void put_failed(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_failed(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_reasons(p, exporter, s, WEFT_LANE_FAILED);
 }
 
-static void put_dropped(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_dropped(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_reasons(p, exporter, s, WEFT_LANE_DROPPED);
 }
 
-static void put_replayed(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_replayed(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     static const char *const outcomes[] = { "sent", "rejected", "dropped" };
 
@@ -234,24 +197,24 @@ static void put_replayed(struct page *p, const char *exporter, const struct weft
     }
 }
 
-static void put_gauge(struct page *p, const char *exporter, uint64_t value)
+static void put_gauge(struct weft_metrics_page *p, const char *exporter, uint64_t value)
 {
     struct weft_label labels[] = { LABEL("exporter", exporter) };
 
     put_uint(p, "", labels, COUNT(labels), value);
 }
 
-static void put_queue_items(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_queue_items(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_gauge(p, exporter, s->waiting_items);
 }
 
-static void put_queue_bytes(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_queue_bytes(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_gauge(p, exporter, s->waiting_bytes);
 }
 
-static void put_capacity(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_capacity(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_gauge(p, exporter, s->capacity_bytes);
 }
@@ -266,7 +229,7 @@ static size_t endpoint_labels(struct weft_label labels[3], const char *exporter,
     return 2;
 }
 
-static void put_breaker(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_breaker(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     for (size_t i = 0; i < s->n_endpoints; i++) {
         for (int state = WEFT_BREAKER_CLOSED; state <= WEFT_BREAKER_HALF_OPEN; state++) {
@@ -278,7 +241,7 @@ static void put_breaker(struct page *p, const char *exporter, const struct weft_
     }
 }
 
-static void put_limit(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_limit(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     for (size_t i = 0; i < s->n_endpoints; i++) {
         struct weft_label labels[3];
@@ -286,7 +249,7 @@ static void put_limit(struct page *p, const char *exporter, const struct weft_la
     }
 }
 
-static void put_in_flight(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_in_flight(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     for (size_t i = 0; i < s->n_endpoints; i++) {
         struct weft_label labels[3];
@@ -294,7 +257,7 @@ static void put_in_flight(struct page *p, const char *exporter, const struct wef
     }
 }
 
-static void put_durations(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_durations(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     uint64_t sum = 0;
 
@@ -315,22 +278,22 @@ static void put_durations(struct page *p, const char *exporter, const struct wef
     put_uint(p, "_count", labels, COUNT(labels), sum);
 }
 
-static void write_sent_items(struct page *p)    { put_lanes(p, put_sent_items); }
-static void write_sent_bytes(struct page *p)    { put_lanes(p, put_sent_bytes); }
-static void write_failed(struct page *p)        { put_lanes(p, put_failed); }
-static void write_retries(struct page *p)       { put_lanes(p, put_retries); }
-static void write_dropped(struct page *p)       { put_lanes(p, put_dropped); }
-static void write_replayed(struct page *p)      { put_lanes(p, put_replayed); }
-static void write_queue_items(struct page *p)   { put_lanes(p, put_queue_items); }
-static void write_queue_bytes(struct page *p)   { put_lanes(p, put_queue_bytes); }
-static void write_capacity(struct page *p)      { put_lanes(p, put_capacity); }
-static void write_breaker(struct page *p)       { put_lanes(p, put_breaker); }
-static void write_limit(struct page *p)         { put_lanes(p, put_limit); }
-static void write_in_flight(struct page *p)     { put_lanes(p, put_in_flight); }
-static void write_durations(struct page *p)     { put_lanes(p, put_durations); }
+static void write_sent_items(struct weft_metrics_page *p)    { put_lanes(p, put_sent_items); }
+static void write_sent_bytes(struct weft_metrics_page *p)    { put_lanes(p, put_sent_bytes); }
+static void write_failed(struct weft_metrics_page *p)        { put_lanes(p, put_failed); }
+static void write_retries(struct weft_metrics_page *p)       { put_lanes(p, put_retries); }
+static void write_dropped(struct weft_metrics_page *p)       { put_lanes(p, put_dropped); }
+static void write_replayed(struct weft_metrics_page *p)      { put_lanes(p, put_replayed); }
+static void write_queue_items(struct weft_metrics_page *p)   { put_lanes(p, put_queue_items); }
+static void write_queue_bytes(struct weft_metrics_page *p)   { put_lanes(p, put_queue_bytes); }
+static void write_capacity(struct weft_metrics_page *p)      { put_lanes(p, put_capacity); }
+static void write_breaker(struct weft_metrics_page *p)       { put_lanes(p, put_breaker); }
+static void write_limit(struct weft_metrics_page *p)         { put_lanes(p, put_limit); }
+static void write_in_flight(struct weft_metrics_page *p)     { put_lanes(p, put_in_flight); }
+static void write_durations(struct weft_metrics_page *p)     { put_lanes(p, put_durations); }
 
 /* ---- dead letters ---- */
-static void put_letters(struct page *p, const char *suffix, uint64_t (*value)(const struct weft_letters_stats *s))
+static void put_letters(struct weft_metrics_page *p, const char *suffix, uint64_t (*value)(const struct weft_letters_stats *s))
 {
     for (size_t i = 0; p->rt && i < p->rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
         struct weft_letters_stats s;
@@ -349,30 +312,30 @@ static uint64_t letter_evicted(const struct weft_letters_stats *s)  { return s->
 static uint64_t letter_replayed(const struct weft_letters_stats *s) { return s->replayed_items; }
 static uint64_t letter_purged(const struct weft_letters_stats *s)   { return s->purged_items; }
 
-static void write_letter_items(struct page *p)    { put_letters(p, "", letter_items); }
-static void write_letter_bytes(struct page *p)    { put_letters(p, "", letter_bytes); }
-static void write_letter_written(struct page *p)  { put_letters(p, "_total", letter_written); }
-static void write_letter_evicted(struct page *p)  { put_letters(p, "_total", letter_evicted); }
-static void write_letter_replayed(struct page *p) { put_letters(p, "_total", letter_replayed); }
-static void write_letter_purged(struct page *p)   { put_letters(p, "_total", letter_purged); }
+static void write_letter_items(struct weft_metrics_page *p)    { put_letters(p, "", letter_items); }
+static void write_letter_bytes(struct weft_metrics_page *p)    { put_letters(p, "", letter_bytes); }
+static void write_letter_written(struct weft_metrics_page *p)  { put_letters(p, "_total", letter_written); }
+static void write_letter_evicted(struct weft_metrics_page *p)  { put_letters(p, "_total", letter_evicted); }
+static void write_letter_replayed(struct weft_metrics_page *p) { put_letters(p, "_total", letter_replayed); }
+static void write_letter_purged(struct weft_metrics_page *p)   { put_letters(p, "_total", letter_purged); }
 
-static void put_recovered(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_recovered(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     put_by_signal(p, exporter, s, s->recovered_items);
 }
 
-static void put_oldest(struct page *p, const char *exporter, const struct weft_lane_stats *s)
+static void put_oldest(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
     struct weft_label labels[] = { LABEL("exporter", exporter) };
 
     put_double(p, "", labels, COUNT(labels), (double)s->oldest_ms / 1000);
 }
 
-static void write_recovered(struct page *p)     { put_lanes(p, put_recovered); }
-static void write_oldest(struct page *p)        { put_lanes(p, put_oldest); }
+static void write_recovered(struct weft_metrics_page *p)     { put_lanes(p, put_recovered); }
+static void write_oldest(struct weft_metrics_page *p)        { put_lanes(p, put_oldest); }
 
 /* Exporters that are gone have no lane to count for them. */
-static void write_dropped_of_all(struct page *p)
+static void write_dropped_of_all(struct weft_metrics_page *p)
 {
     write_dropped(p);
     for (size_t i = 0; p->rt && i < weft_shelf_n_released(p->rt->shelf); i++) {
@@ -383,158 +346,8 @@ static void write_dropped_of_all(struct page *p)
     }
 }
 
-/* ---- journals ---- */
-static void put_journals(struct page *p, void (*put)(struct page *p, const struct weft_shelf_entry *e,
-                                                     const struct weft_journal_stats *s))
-{
-    for (const struct weft_shelf_entry *e = p->rt ? weft_shelf_first(p->rt->shelf) : NULL; e; e = e->next) {
-        struct weft_journal_stats stats;
-        weft_journal_stats(e->journal, &stats);
-        put(p, e, &stats);
-    }
-}
-
-static void put_of_journal(struct page *p, const struct weft_shelf_entry *e, const char *suffix, double value)
-{
-    struct weft_label labels[] = { LABEL("pipeline", e->id) };
-
-    put_double(p, suffix, labels, COUNT(labels), value);
-}
-
-static void put_journal_bytes(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "", (double)s->segment_bytes);
-}
-
-static void put_journal_capacity(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "", (double)s->capacity_bytes);
-}
-
-static void put_fill(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    (void)s;
-    put_of_journal(p, e, "", weft_journal_fill(e->journal));
-}
-
-static void put_segments(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "", s->n_segments);
-}
-
-static void put_disk_state(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    for (int state = WEFT_DISK_OK; state <= WEFT_DISK_MEMORY; state++) {
-        struct weft_label labels[] = { LABEL("pipeline", e->id), LABEL("state", weft_disk_state_name((enum weft_disk_state)state)) };
-        put_uint(p, "", labels, COUNT(labels), (int)s->disk_state == state);
-    }
-}
-
-static void put_disk_errors(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "_total", (double)s->disk_errors);
-}
-
-static void put_corrupt(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "_total", (double)s->corrupt_records);
-}
-
-static void put_found(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "", (double)s->opened_items);
-}
-
-static void put_lost(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "", (double)s->recovery.lost_items);
-}
-
-static void put_quarantined(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "", (double)s->recovery.quarantined_segments);
-}
-
-static void put_torn(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    put_of_journal(p, e, "", (double)s->recovery.torn_bytes);
-}
-
-static void put_opened(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    (void)s;
-    put_of_journal(p, e, "", e->opened_ms / 1000);
-}
-
-static void put_durable_lag(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    uint64_t durable = weft_journal_durable(e->journal), newest = s->next_sequence - 1;
-
-    put_of_journal(p, e, "", newest > durable ? (double)(newest - durable) : 0);
-}
-
-/* Copied out of the journal's lock, under which nothing may be written. */
-struct unclaimed {
-    size_t n;
-    struct { char exporter[128]; uint64_t items; } places[64];
-};
-
-static void copy_place(void *ctx, const struct weft_parked *parked)
-{
-    struct unclaimed *u = ctx;
-
-    if (u->n == sizeof u->places / sizeof *u->places)
-        return;
-    (void)snprintf(u->places[u->n].exporter, sizeof u->places[u->n].exporter, "%s", parked->name);
-    u->places[u->n++].items = parked->waiting_items;
-}
-
-static void put_unclaimed_items(struct page *p, const char *pipeline, const char *exporter, uint64_t items)
-{
-    struct weft_label labels[] = { LABEL("pipeline", pipeline), LABEL("exporter", exporter) };
-
-    put_uint(p, "", labels, COUNT(labels), items);
-}
-
-/* Those that the configuration names are there. */
-static void put_claimed(struct page *p, const struct weft_shelf_entry *e)
-{
-    const struct weft_config *config = p->rt->config;
-
-    for (size_t i = 0; i < config->n_pipelines; i++)
-        for (size_t k = 0; p->rt->pipelines[i].entry == e && k < config->pipelines[i].n_exporters; k++)
-            put_unclaimed_items(p, e->id, config->components[WEFT_KIND_EXPORTER][config->pipelines[i].exporters[k]].id, 0);
-}
-
-static void put_unclaimed(struct page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
-{
-    struct unclaimed u = { .n = 0 };
-    (void)s;
-
-    if (weft_runtime_is_ready(p->rt)) /* else lanes may be parking */
-        put_claimed(p, e);
-    weft_journal_parked(e->journal, copy_place, &u);
-    for (size_t i = 0; i < u.n; i++)
-        put_unclaimed_items(p, e->id, u.places[i].exporter, u.places[i].items);
-}
-
-static void write_journal_bytes(struct page *p)    { put_journals(p, put_journal_bytes); }
-static void write_journal_capacity(struct page *p) { put_journals(p, put_journal_capacity); }
-static void write_fill(struct page *p)             { put_journals(p, put_fill); }
-static void write_segments(struct page *p)         { put_journals(p, put_segments); }
-static void write_unclaimed(struct page *p)        { put_journals(p, put_unclaimed); }
-static void write_disk_state(struct page *p)       { put_journals(p, put_disk_state); }
-static void write_disk_errors(struct page *p)      { put_journals(p, put_disk_errors); }
-static void write_durable_lag(struct page *p)      { put_journals(p, put_durable_lag); }
-static void write_corrupt(struct page *p)          { put_journals(p, put_corrupt); }
-static void write_found(struct page *p)            { put_journals(p, put_found); }
-static void write_lost(struct page *p)             { put_journals(p, put_lost); }
-static void write_quarantined(struct page *p)      { put_journals(p, put_quarantined); }
-static void write_torn(struct page *p)             { put_journals(p, put_torn); }
-static void write_opened(struct page *p)           { put_journals(p, put_opened); }
-
 /* ---- the agent and its process ---- */
-static void write_budget(struct page *p)
+static void write_budget(struct weft_metrics_page *p)
 {
     put_uint(p, "", NULL, 0, p->rt ? p->rt->config->service.memory_limit : 0);
 }
@@ -547,7 +360,7 @@ static bool put_owner(void *ctx, const struct weft_account *a)
     return true;
 }
 
-static void write_owners(struct page *p)
+static void write_owners(struct weft_metrics_page *p)
 {
     if (p->rt)
         weft_ledger_visit(p->rt->memory.ledger, put_owner, p);
@@ -561,13 +374,13 @@ static bool put_owner_refused(void *ctx, const struct weft_account *a)
     return true;
 }
 
-static void write_owners_refused(struct page *p)
+static void write_owners_refused(struct weft_metrics_page *p)
 {
     if (p->rt)
         weft_ledger_visit(p->rt->memory.ledger, put_owner_refused, p);
 }
 
-static void write_reloads(struct page *p)
+static void write_reloads(struct weft_metrics_page *p)
 {
     const struct weft_label ok[] = { LABEL("result", "success") }, bad[] = { LABEL("result", "failure") };
 
@@ -575,26 +388,26 @@ static void write_reloads(struct page *p)
     put_uint(p, "_total", bad, 1, p->process->reloads_failed);
 }
 
-static void write_last_reload(struct page *p)
+static void write_last_reload(struct weft_metrics_page *p)
 {
     put_uint(p, "", NULL, 0, p->process->last_reload_ok);
 }
 
-static void write_build(struct page *p)
+static void write_build(struct weft_metrics_page *p)
 {
     const struct weft_label labels[] = { LABEL("version", WEFT_VERSION) };
 
     put_uint(p, "_info", labels, 1, 1);
 }
 
-static void write_cpu(struct page *p)        { put_double(p, "_total", NULL, 0, p->figures.cpu_seconds); }
-static void write_start_time(struct page *p) { put_double(p, "", NULL, 0, (double)p->process->start_wall_ns / 1e9); }
-static void write_resident(struct page *p)   { put_uint(p, "", NULL, 0, p->figures.resident_bytes); }
-static void write_virtual(struct page *p)    { put_uint(p, "", NULL, 0, p->figures.virtual_bytes); }
-static void write_open_fds(struct page *p)   { put_uint(p, "", NULL, 0, p->figures.open_fds); }
-static void write_max_fds(struct page *p)    { put_uint(p, "", NULL, 0, p->figures.max_fds); }
+static void write_cpu(struct weft_metrics_page *p)        { put_double(p, "_total", NULL, 0, p->figures.cpu_seconds); }
+static void write_start_time(struct weft_metrics_page *p) { put_double(p, "", NULL, 0, (double)p->process->start_wall_ns / 1e9); }
+static void write_resident(struct weft_metrics_page *p)   { put_uint(p, "", NULL, 0, p->figures.resident_bytes); }
+static void write_virtual(struct weft_metrics_page *p)    { put_uint(p, "", NULL, 0, p->figures.virtual_bytes); }
+static void write_open_fds(struct weft_metrics_page *p)   { put_uint(p, "", NULL, 0, p->figures.open_fds); }
+static void write_max_fds(struct weft_metrics_page *p)    { put_uint(p, "", NULL, 0, p->figures.max_fds); }
 
-static const struct family families[] = {
+static const struct weft_metrics_family families[] = {
     { "weft_receiver_accepted_items", "counter", "", "receiver, signal",
       "Spans, log records or data points that a receiver took and acknowledged.", write_accepted },
     { "weft_receiver_refused_items", "counter", "", "receiver, signal, reason",
@@ -630,27 +443,6 @@ static const struct family families[] = {
     { "weft_queue_capacity_bytes", "gauge", "bytes", "exporter", "Size of the journals that the exporter reads.", write_capacity },
     { "weft_queue_oldest_age_seconds", "gauge", "seconds", "exporter",
       "How long ago the oldest item arrived that the exporter has in hand and not delivered.", write_oldest },
-    { "weft_journal_bytes", "gauge", "bytes", "pipeline", "Bytes of the segments that a pipeline's journal holds.",
-      write_journal_bytes },
-    { "weft_journal_capacity_bytes", "gauge", "bytes", "pipeline", "The size that the journal may come to.", write_journal_capacity },
-    { "weft_journal_fill_ratio", "gauge", "", "pipeline", "How much of it the slowest exporter keeps, from 0 to 1.", write_fill },
-    { "weft_journal_segments", "gauge", "", "pipeline", "Segments that the journal holds.", write_segments },
-    { "weft_journal_unclaimed_items", "gauge", "", "pipeline, exporter",
-      "Items that wait for an exporter which the pipeline does not name any more, or which is gone with its pipeline.",
-      write_unclaimed },
-    { "weft_journal_disk_state", "gauge", "", "pipeline, state",
-      "1 for the state that a journal on disk is in, 0 for the others: ok, refusing (the disk takes nothing), memory (it takes "
-      "nothing, new input is kept in memory).", write_disk_state },
-    { "weft_journal_disk_errors", "counter", "", "pipeline", "How often a journal on disk left the state ok.", write_disk_errors },
-    { "weft_journal_durable_lag_records", "gauge", "", "pipeline",
-      "Records that are published and not yet covered by the flush that service.journal.sync always waits for.", write_durable_lag },
-    { "weft_journal_corrupt_records", "counter", "", "pipeline", "Records that were found rotten when they were read.", write_corrupt },
-    { "weft_journal_opened_items", "gauge", "", "pipeline", "Items that the journal held when it was opened.", write_found },
-    { "weft_journal_opened_lost_items", "gauge", "", "pipeline", "Items that could not be read any more when it was opened.", write_lost },
-    { "weft_journal_opened_quarantined_segments", "gauge", "", "pipeline", "Segments set aside when it was opened.", write_quarantined },
-    { "weft_journal_opened_torn_bytes", "gauge", "bytes", "pipeline", "Bytes of unfinished records cut off when it was opened.",
-      write_torn },
-    { "weft_journal_open_seconds", "gauge", "seconds", "pipeline", "How long opening it took.", write_opened },
     { "weft_circuit_breaker_state", "gauge", "", "exporter, endpoint, state",
       "1 for the state that the circuit breaker of an endpoint is in, 0 for the others. endpoint: as configured, without user "
       "and password; no label where an exporter has none.", write_breaker },
@@ -675,7 +467,10 @@ static const struct family families[] = {
     { "process_virtual_memory_bytes", "gauge", "bytes", "", "Address space of the process.", write_virtual },
     { "process_open_fds", "gauge", "", "", "Open file descriptors.", write_open_fds },
     { "process_max_fds", "gauge", "", "", "Most file descriptors that may be open.", write_max_fds },
+    { .write = NULL },
 };
+
+static const struct weft_metrics_family *const tables[] = { families, weft_metrics_journals };
 
 static struct weft_lane_stats *copy_lanes(const struct weft_runtime *rt)
 {
@@ -688,21 +483,25 @@ static struct weft_lane_stats *copy_lanes(const struct weft_runtime *rt)
     return lanes;
 }
 
+static void write_family(struct weft_metrics_page *p, const struct weft_metrics_family *f)
+{
+    p->name = weft_slice_str(f->name);
+    if (f->name)
+        weft_exposition_family(p->out, p->format, p->name, f->type, weft_slice_str(f->help), weft_slice_str(f->unit));
+    f->write(p);
+}
+
 void weft_metrics_write(const struct weft_runtime *rt, const struct weft_metrics_process *process,
                         enum weft_exposition format, struct weft_buf *out)
 {
-    struct page p = { .rt = rt, .process = process, .lanes = copy_lanes(rt), .format = format, .out = out };
+    struct weft_metrics_page p = { .rt = rt, .process = process, .lanes = copy_lanes(rt), .format = format, .out = out };
 
     weft_process_figures_read(&p.figures);
     if (rt)
         weft_runtime_count_memory(rt);
-    for (size_t i = 0; i < COUNT(families); i++) {
-        const struct family *f = &families[i];
-        p.name = weft_slice_str(f->name);
-        if (f->name)
-            weft_exposition_family(out, format, p.name, f->type, weft_slice_str(f->help), weft_slice_str(f->unit));
-        f->write(&p);
-    }
+    for (size_t i = 0; i < COUNT(tables); i++)
+        for (const struct weft_metrics_family *f = tables[i]; f->write; f++)
+            write_family(&p, f);
     weft_exposition_end(out, format);
     free(p.lanes);
 }
@@ -732,17 +531,20 @@ static void document_processor(struct weft_buf *out, const struct weft_processor
     }
 }
 
-void weft_metrics_document(struct weft_buf *out)
+static void document_family(struct weft_buf *out, const struct weft_metrics_family *f)
 {
     struct weft_component c;
 
+    if (f->name)
+        document_row(out, f->name, f->type, f->labels, f->help);
+    for (size_t k = 0; !f->name && weft_registry_at(WEFT_KIND_PROCESSOR, k, &c); k++)
+        document_processor(out, c.processor);
+}
+
+void weft_metrics_document(struct weft_buf *out)
+{
     weft_buf_append_str(out, "| name | type | labels | what it says |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < COUNT(families); i++) {
-        if (families[i].name) {
-            document_row(out, families[i].name, families[i].type, families[i].labels, families[i].help);
-            continue;
-        }
-        for (size_t k = 0; weft_registry_at(WEFT_KIND_PROCESSOR, k, &c); k++)
-            document_processor(out, c.processor);
-    }
+    for (size_t i = 0; i < COUNT(tables); i++)
+        for (const struct weft_metrics_family *f = tables[i]; f->write; f++)
+            document_family(out, f);
 }

@@ -261,9 +261,9 @@ static int end_lanes(struct weft_runtime *rt, uint64_t deadline_ms, bool park)
 }
 
 /* While the disk fails, records may have been taken in memory (on_disk_error): those end with the process. */
-static int tell_what_the_disk_did_not_take(const struct weft_runtime *rt)
+static bool tell_what_the_disk_did_not_take(const struct weft_runtime *rt)
 {
-    int result = 0;
+    bool any = false;
 
     for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next) {
         struct weft_journal_stats j;
@@ -273,9 +273,9 @@ static int tell_what_the_disk_did_not_take(const struct weft_runtime *rt)
         weft_log(&rt->log, WEFT_LOG_ERROR, e->id,
                  "the disk has failed (%s), and some of what waits was taken in memory (service.journal.on_disk_error): that is lost",
                  weft_err_text(j.disk_error));
-        result = WEFT_ERR_TIMEOUT;
+        any = true;
     }
-    return result;
+    return any;
 }
 
 static bool begin_to_stop(struct weft_runtime *rt)
@@ -291,8 +291,10 @@ int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
     if (!begin_to_stop(rt))
         return rt->stop_result;
     stop_ingest(rt, deadline_mono_ms);
-    int lost = end_lanes(rt, deadline_mono_ms, false), memory = tell_what_the_disk_did_not_take(rt);
-    rt->stop_result = lost ? lost : memory;
+    bool lost = weft_shelf_tell_lost(rt->shelf);
+    lost |= end_lanes(rt, deadline_mono_ms, false) != 0;
+    lost |= tell_what_the_disk_did_not_take(rt);
+    rt->stop_result = lost ? WEFT_ERR_TIMEOUT : 0;
     atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
     return rt->stop_result;
 }

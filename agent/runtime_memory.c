@@ -36,6 +36,7 @@ static struct weft_memory_plan plan_of(const struct weft_runtime *rt)
         plan.journals += disk && stats.capacity_bytes > DISK_RESIDENT ? DISK_RESIDENT : stats.capacity_bytes;
         plan.largest_record = weft_journal_max_payload(j) > plan.largest_record ? weft_journal_max_payload(j) : plan.largest_record;
     }
+    plan.journals += weft_service_fallback_memory(s);
     plan.letters = disk ? 0 : s->dead_letters_max_size * plan.n_exporters;
     return plan;
 }

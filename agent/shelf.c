@@ -508,6 +508,24 @@ void weft_shelf_tell_absent(struct weft_shelf *s)
     }
 }
 
+bool weft_shelf_tell_lost(const struct weft_shelf *s)
+{
+    struct places places;
+    bool any = false;
+
+    for (const struct entry *e = s->first; e; e = next_of(e)) {
+        list_places(&e->shown, &places);
+        for (size_t i = 0; i < places.n && !e->shown.path; i++) {
+            if (places.items[i].records == 0)
+                continue;
+            weft_log(&s->log, WEFT_LOG_ERROR, e->shown.id, "%llu items wait for exporter '%s', which is not there; they are dropped",
+                     (unsigned long long)places.items[i].items, places.items[i].name);
+            any = true;
+        }
+    }
+    return any;
+}
+
 static void count_released(struct weft_shelf *s, const char *exporter, enum weft_signal signal, uint64_t items)
 {
     size_t i = 0;
