@@ -289,6 +289,8 @@ static void healthy_endpoints_take_turns_or_stand_in(void **state)
         x->fake.base.type = cases[i].type;
         x->fake.n_places = 3;
         x->config.balancing = cases[i].balancing;
+        x->config.adaptive = true;
+        x->config.concurrency_initial = 1; /* the first is full long before the lane holds all that it may */
         open_lane(x);
         append(x, 600);
         finish(x);
