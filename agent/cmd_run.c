@@ -362,6 +362,17 @@ static void raise_fd_limit(void)
     }
 }
 
+/* What is freed goes back to the system: else glibc keeps every size that was mapped once for itself, and a storm of large
+ * bodies leaves it with as much again as all owners hold. */
+static void limit_malloc(void)
+{
+    enum { ARENAS = 2, MAPPED_FROM = 512 << 10, KEPT = 1 << 20 };
+
+    (void)mallopt(M_ARENA_MAX, ARENAS); /* an arena a thread would be memory that nobody uses */
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT);
+}
+
 static int begin(struct run *r)
 {
     int err = uv_loop_init(&r->loop);
@@ -408,7 +419,7 @@ static int run_daemon(struct run *r)
     if (r->args.n_configs == 0)
         weft_log(&r->log, WEFT_LOG_INFO, "config", "no --config: running the built-in default ('weft config print' shows it)");
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)mallopt(M_ARENA_MAX, 2); /* an arena a thread would be memory that nobody uses */
+    limit_malloc();
     raise_fd_limit();
     if (begin(r)) {
         r->exit_code = WEFT_EXIT_START;

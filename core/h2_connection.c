@@ -369,7 +369,7 @@ void weft_h2_connection_begin(struct weft_h2_connection *n)
 
 struct weft_h2_connection *weft_h2_connection_new(struct weft_h2_client *c, const char *authority)
 {
-    struct weft_h2_connection *n = calloc(1, sizeof *n);
+    struct weft_h2_connection *n = weft_account_take(c->account, SESSION_COST) ? calloc(1, sizeof *n) : NULL;
 
     if (!n)
         return NULL;
@@ -377,7 +377,6 @@ struct weft_h2_connection *weft_h2_connection_new(struct weft_h2_client *c, cons
     memcpy(n->authority, authority, strlen(authority) + 1);
     weft_buf_init(&n->out, 2 * WEFT_H2_OUT_MAX);
     n->out.account = c->account;
-    weft_account_add(c->account, SESSION_COST);
     n->next = c->connections;
     c->connections = n;
     c->handles++;

@@ -272,12 +272,15 @@ static void call_free(struct call *call)
 
 static struct call *call_new(struct weft_http_client *c)
 {
-    struct call *call = calloc(1, sizeof *call);
-
-    if (!call)
+    if (!weft_account_take(c->options.account, EASY_COST))
         return NULL;
+
+    struct call *call = calloc(1, sizeof *call);
+    if (!call) {
+        weft_account_give(c->options.account, EASY_COST);
+        return NULL;
+    }
     call->client = c;
-    weft_account_add(c->options.account, EASY_COST);
     weft_http_answer_init(&call->answer);
     weft_buf_init(&call->lines, HEADER_LIMIT);
     weft_buf_init(&call->flat, FLAT_MAX + 1);

@@ -83,6 +83,8 @@ struct weft_http_server {
     unsigned n_free_bodies;
     struct weft_http_answer last;
     struct weft_http_server_stats stats;
+    unsigned n_paid;             /* connections that are not freed; those cut by us included */
+    uint64_t paid;               /* for the first of them, from the account */
     char *tls_files[3];          /* contents of certificate, key and client CA */
 };
 

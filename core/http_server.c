@@ -29,6 +29,7 @@
 enum {
     OVERHEAD = 2 * 1024,          /* of a connection beside its pool */
     TLS_SESSION = 40 * 1024,
+    PAID_CONNECTIONS = 16,
     POOL = 16 * 1024,             /* also bounds a request's headers: half is the read buffer to begin with */
     BACKLOG = 1024,
     CONNECTIONS_SLACK = 64,       /* cut ones, not closed yet; beyond that libmicrohttpd stops accepting for a moment */
@@ -95,10 +96,25 @@ static uint64_t connection_cost(const struct weft_http_server *s)
     return s->tls_files[0] ? POOL + OVERHEAD + TLS_SESSION : POOL + OVERHEAD;
 }
 
-/* Connections never take more memory than they leave to bodies. */
+/* The first few are paid for when the server opens, so that whoever is refused hears so; the others never take more
+ * memory than they leave to bodies. */
 static bool has_room(const struct weft_http_server *s)
 {
-    return weft_account_room(s->options.account) / connection_cost(s) > s->stats.connections;
+    return s->n_paid < PAID_CONNECTIONS || weft_account_room(s->options.account) / connection_cost(s) > s->stats.connections;
+}
+
+static bool pay(struct weft_http_server *s)
+{
+    if (s->n_paid >= PAID_CONNECTIONS && !weft_account_take(s->options.account, connection_cost(s)))
+        return false;
+    s->n_paid++;
+    return true;
+}
+
+static void give_back(struct weft_http_server *s)
+{
+    if (--s->n_paid >= PAID_CONNECTIONS)
+        weft_account_give(s->options.account, connection_cost(s));
 }
 
 /* libmicrohttpd asks before it takes a connection in. One that makes room for another leaves its memory to it. */
@@ -147,6 +163,10 @@ static void connected(struct weft_http_server *s, struct MHD_Connection *mhd, vo
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct weft_http_connection *c = calloc(1, sizeof *c);
 
+    if (c && !pay(s)) {
+        free(c);
+        c = NULL;
+    }
     *socket_context = c;
     if (!c) { /* weft_http_access refuses such a connection's first request */
         if (info)
@@ -155,7 +175,6 @@ static void connected(struct weft_http_server *s, struct MHD_Connection *mhd, vo
     }
     c->mhd = mhd;
     c->fd = info ? info->connect_fd : -1;
-    weft_account_add(s->options.account, connection_cost(s));
     join_line(s, c, WEFT_HTTP_FRESH);
     s->stats.connections++;
     if (s->tls_files[2])
@@ -178,7 +197,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     if (c->line != WEFT_HTTP_CUT)
         s->stats.connections--;
     leave_line(s, c);
-    weft_account_give(s->options.account, connection_cost(s));
+    give_back(s);
     free(c);
     *socket_context = NULL;
 }
@@ -400,6 +419,7 @@ static int start_polling(struct weft_http_server *s)
 static void release(struct weft_http_server *s)
 {
     weft_http_bodies_release(s);
+    weft_account_give(s->options.account, s->paid);
     for (int i = 0; i < 3; i++)
         free(s->tls_files[i]);
     free(s);
@@ -468,6 +488,8 @@ int weft_http_server_open(struct weft_http_server **ret_server, uv_loop_t *loop,
             *ret_error = words;
         return err;
     }
+    s->paid = PAID_CONNECTIONS * connection_cost(s);
+    weft_account_add(s->options.account, s->paid);
     *ret_server = s;
     return 0;
 }
