@@ -268,7 +268,7 @@ static bool tell_what_the_disk_did_not_take(const struct weft_runtime *rt)
     for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next) {
         struct weft_journal_stats j;
         weft_journal_stats(e->journal, &j);
-        if (!e->path || j.memory_bytes == 0 || weft_journal_settled(e->journal) + 1 >= j.next_sequence)
+        if (!e->path || j.disk_errors == 0 || j.memory_bytes == 0 || weft_journal_settled(e->journal) + 1 >= j.next_sequence)
             continue;
         weft_log(&rt->log, WEFT_LOG_ERROR, e->id,
                  "the disk has failed (%s), and some of what waits was taken in memory (service.journal.on_disk_error): that is lost",
