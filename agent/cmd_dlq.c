@@ -122,28 +122,41 @@ static const char *clock_text(uint64_t ms, char out[24])
 static void show_item(struct weft_slice item)
 {
     static const struct { const char *key, *before, *after; } parts[] = {
-        { "severity", "", "" }, { "service.name", "", ":" }, { "name", "", "" }, { "body", "", "" }, { "duration_ms", "", " ms" },
-        { "points", "", " points" }, { "trace_id", "trace ", "" }, { "span_id", "span ", "" },
+        { "severity", " ", "" }, { "service.name", " ", ":" }, { "name", " ", "" }, { "body", " ", "" }, { "duration_ms", ", ", " ms" },
+        { "points", ", ", " data points" },
     };
-    char text[200];
+    char text[200], trace[40], span[24];
 
     printf("      -");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (*weft_json_find_text(item, parts[i].key, text, sizeof text))
-            printf(" %s%s%s", parts[i].before, text, parts[i].after);
+            printf("%s%s%s", parts[i].before, text, parts[i].after);
+    weft_json_find_text(item, "trace_id", trace, sizeof trace);
+    weft_json_find_text(item, "span_id", span, sizeof span);
+    if (*trace)
+        printf("  (trace %s%s%s)", trace, *span ? ", span " : "", span);
     printf("\n");
+}
+
+/* "1 span", "5 log records". */
+static const char *count_text(uint64_t items, const char *signal, char out[48])
+{
+    const char *word = *signal == 't' ? "span" : *signal == 'l' ? "log record" : "data point";
+
+    (void)snprintf(out, 48, "%" PRIu64 " %s%s", items, word, items == 1 ? "" : "s");
+    return out;
 }
 
 static void show_letter(struct weft_slice letter)
 {
-    char when[24], signal[16], reason[80], detail[1100], pipeline[260];
+    char when[24], many[48], signal[16], reason[80], detail[1100], pipeline[260];
     struct weft_json_list list;
     struct weft_slice item;
     uint64_t items = weft_json_find_uint(letter, "items"), shown = 0;
 
-    printf("#%" PRIu64 "  %s  %" PRIu64 " %s %s of %s  %s\n", weft_json_find_uint(letter, "sequence"),
-           clock_text(weft_json_find_uint(letter, "refused_ms"), when), items,
-           weft_json_find_text(letter, "signal", signal, sizeof signal), items == 1 ? "item" : "items",
+    weft_json_find_text(letter, "signal", signal, sizeof signal);
+    printf("#%" PRIu64 "  %s  %s from %s  %s\n", weft_json_find_uint(letter, "sequence"),
+           clock_text(weft_json_find_uint(letter, "refused_ms"), when), count_text(items, signal, many),
            weft_json_find_text(letter, "pipeline", pipeline, sizeof pipeline),
            weft_json_find_text(letter, "reason", reason, sizeof reason));
     if (*weft_json_find_text(letter, "detail", detail, sizeof detail))
@@ -386,7 +399,7 @@ static int check(struct dlq *d, const char *verb)
     uint64_t limit = LIMIT, ms;
 
     if (!d->exporter && strcmp(verb, "list") != 0)
-        return weft_cli_usage(d->self, "%s needs --exporter ID ('weft dlq list' shows the ids)", verb);
+        return weft_cli_usage(d->self, "%s needs --exporter ID, as 'weft dlq list' shows it", verb);
     if ((d->limit && read_number(d, "--limit", d->limit, &limit)) || (d->after && read_number(d, "--after", d->after, &d->n_after)))
         return WEFT_EXIT_USAGE;
     d->n_limit = limit > 1000 ? 1000 : (unsigned)limit;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_replay.c: weft replay: has a running agent send records again that its journals still keep. */
 #include "agent/admin_client.h"
+#include "agent/json_find.h"
 #include "agent/query.h"
 #include "agent/replay_watch.h"
 
@@ -26,7 +27,7 @@ static int check(const struct weft_command *self, const struct wish *w)
     uint64_t ms;
 
     if (!w->exporter)
-        return weft_cli_usage(self, "--exporter ID is missing ('weft dlq list' shows the ids)");
+        return weft_cli_usage(self, "--exporter ID is missing, as 'weft dlq list' shows it");
     if (w->cancel)
         return 0;
     if (!w->since)
@@ -36,6 +37,16 @@ static int check(const struct weft_command *self, const struct wish *w)
         return weft_cli_usage(self, "--since %s: %s", w->since, wrong);
     wrong = w->until ? weft_parse_msec(w->until, &ms) : NULL;
     return wrong ? weft_cli_usage(self, "--until %s: %s", w->until, wrong) : 0;
+}
+
+static int tell_cancelled(const struct wish *w, struct weft_slice answer)
+{
+    char state[16];
+
+    weft_json_find_text(weft_json_find(answer, "replay"), "state", state, sizeof state);
+    printf("%s: %s\n", w->exporter,
+           strcmp(state, "running") == 0 ? "the replay ends with the request that is out" : "no replay is running");
+    return WEFT_EXIT_OK;
 }
 
 static int carry_out(const struct weft_remote *remote, const struct wish *w)
@@ -56,7 +67,7 @@ static int carry_out(const struct weft_remote *remote, const struct wish *w)
     weft_buf_append_byte(&path, 0);
     int code = path.err ? WEFT_EXIT_USAGE : weft_remote_ask(remote, "POST", (const char *)path.data, &answer);
     if (!code && w->cancel)
-        printf("%s: the replay ends with the request that is out\n", w->exporter);
+        code = tell_cancelled(w, weft_buf_slice(&answer));
     else if (!code && w->no_wait)
         printf("%s: the replay has begun; 'weft dlq list' shows how it goes\n", w->exporter);
     else if (!code)

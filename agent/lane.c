@@ -391,7 +391,7 @@ static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum 
     weft_lane_note_error(lane, reason, detail);
     if (outcome == WEFT_REJECTED) {
         weft_lane_answered(lane, b, took_ns);
-        log_failure(lane, b, reason, detail, "refused for good");
+        log_failure(lane, b, reason, detail, lane->letters ? "refused for good, kept as dead letters" : "refused for good");
         weft_lane_judge(lane, b, WEFT_ITEM_REJECTED, reason, detail);
         return true;
     }

@@ -137,11 +137,16 @@ static const char *pipeline_of(const struct weft_lane *lane, struct weft_slice n
     return "dead_letters";
 }
 
-static bool letter_fits(const struct weft_lane *lane, const struct weft_batch *b, const struct weft_letter *l)
+/* A letter with a status was refused because of the request that it was in: it goes alone, so that one that is still refused
+ * takes no other with it. */
+static bool letter_fits(const struct weft_lane *lane, const struct weft_lane_batch *b, const struct weft_letter *l)
 {
-    return b->n_records == 0
-           || (b->n_records < LETTERS_A_BATCH && b->signal == l->signal && b->journal_id == l->journal_id
-               && b->n_items + l->n_items <= lane->batch_items && b->n_bytes + l->body.len <= lane->batch_bytes);
+    const struct weft_batch *batch = &b->base;
+
+    return batch->n_records == 0
+           || (batch->n_records < LETTERS_A_BATCH && !l->status && !b->replay->places[0].letter.status && batch->signal == l->signal
+               && batch->journal_id == l->journal_id && batch->n_items + l->n_items <= lane->batch_items
+               && batch->n_bytes + l->body.len <= lane->batch_bytes);
 }
 
 static void add_letter(struct weft_lane *lane, struct weft_lane_batch *b, const struct letter_place *place)
@@ -170,7 +175,7 @@ static void fill_with_letters(struct weft_lane *lane, struct weft_lane_batch *b)
     struct letter_place place;
 
     while (next_letter(r, &place)) {
-        if (!letter_fits(lane, &b->base, &place.letter)) {
+        if (!letter_fits(lane, b, &place.letter)) {
             r->ahead = place;
             r->has_ahead = true;
             return;

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 32 << 20, FIRST_WAIT_MS = 20, LONGEST_WAIT_MS = 500 };
+enum { ANSWER_MAX = 32 << 20, FIRST_WAIT_MS = 20, LONGEST_WAIT_MS = 500, STALLED = 3 };
 
 /* ---- asking ---- */
 static int no_agent(const struct weft_remote *r, int err)
@@ -76,12 +76,12 @@ static int read_progress(const struct weft_remote *r, const char *path, struct w
     return 0;
 }
 
-static void show(const struct progress *p, const char *exporter)
+static void show(const struct progress *p, const char *exporter, bool stalled)
 {
     printf("\r\033[K%s: %" PRIu64 " of %" PRIu64 " items looked at, %" PRIu64 " sent", exporter, p->seen, p->total, p->sent);
     if (p->rejected)
         printf(", %" PRIu64 " refused", p->rejected);
-    if (*p->error)
+    if (stalled && *p->error)
         printf("; waiting: %.60s", p->error);
     (void)fflush(stdout);
 }
@@ -126,7 +126,8 @@ int weft_replay_watch(const struct weft_remote *r, const char *exporter)
     bool terminal = isatty(STDOUT_FILENO), shown = false;
     struct weft_buf path, answer;
     struct progress p = { .total = 0 };
-    int code;
+    uint64_t seen = 0;
+    int code, still = 0;
 
     weft_buf_init(&path, 4096);
     weft_buf_init(&answer, ANSWER_MAX);
@@ -138,8 +139,10 @@ int weft_replay_watch(const struct weft_remote *r, const char *exporter)
         code = read_progress(r, (const char *)path.data, &answer, &p);
         if (code || strcmp(p.state, "running") != 0)
             break;
+        still = p.seen == seen ? still + 1 : 0;
+        seen = p.seen;
         if (terminal)
-            show(&p, exporter);
+            show(&p, exporter, still > STALLED);
         shown = terminal;
     }
     if (!code)

@@ -18,7 +18,7 @@ enum { MIB = 1 << 20, PATIENCE_MS = 20000, SEEN = 16384 };
 
 /* ---- a back end that judges each item by a letter of `plan`, which is used again and again:
  *   s sent    a, b refused, "mapping" with words of its own    h the request as a whole refused (400)    d left out
- *   r the request as a whole put off ---- */
+ *   r the request as a whole put off    p the request as a whole refused when an item of record 2 is in it ---- */
 struct fake {
     struct weft_exporter base;
     _Atomic(const char *) plan;
@@ -53,11 +53,17 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
         self->host->done(self, b, WEFT_RETRY, "http_503", "not now", 0);
         return;
     }
+    for (size_t i = 0; *plan == 'p' && i < b->n_records; i++) {
+        if (b->records[i].sequence != 2)
+            continue;
+        self->host->done(self, b, WEFT_REJECTED, "http_400", "not that one", 0);
+        return;
+    }
     for (uint64_t i = 0; i < b->n_items; i++) {
         if (b->item_state[i] != WEFT_ITEM_WAITING)
             continue;
         char c = plan[i % strlen(plan)];
-        if (c == 's')
+        if (c == 's' || c == 'p')
             note_item(f, b, i);
         else if (c == 'd')
             self->host->drop(self, b, i, 1, "temporality");
@@ -332,7 +338,7 @@ static void letters_that_are_refused_again_are_written_anew_and_not_tried_twice(
     uint64_t sends = f->fake.n_sends;
     f->fake.plan = "sa";
     struct weft_replay_progress p = replay(f, all_letters);
-    assert_int_equal(f->fake.n_sends, sends + 1);
+    assert_int_equal(f->fake.n_sends, sends + 2);
     assert_int_equal(p.sent_items, 3);
     assert_int_equal(p.rejected_items, 3);
     assert_string_equal(letters_of(f), "1/1+1 mapping field [a]; 1/3+1 mapping field [a]; 2/1+1 mapping field [a]; ");
@@ -347,14 +353,29 @@ static void a_letter_with_an_item_that_was_left_out_stays(void **state)
 {
     struct fixture *f = *state;
 
-    f->fake.plan = "h";
+    f->fake.plan = "a";
     take(f, 0, 2);
     take(f, 2, 2);
     (void)settled(f);
     f->fake.plan = "sssd";
     struct weft_replay_progress p = replay(f, all_letters);
     assert_int_equal(p.dropped_items, 1);
-    assert_string_equal(letters_of(f), "2/0+2 http_400 no such i; ");
+    assert_string_equal(letters_of(f), "2/0+2 mapping field [a]; ");
+}
+
+static void one_letter_that_is_still_refused_takes_no_other_with_it(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.plan = "h";
+    for (unsigned i = 0; i < 4; i++)
+        take(f, i, 1);
+    (void)settled(f);
+    f->fake.plan = "p";
+    struct weft_replay_progress p = replay(f, all_letters);
+    assert_int_equal(p.sent_items, 3);
+    assert_int_equal(p.rejected_items, 1);
+    assert_string_equal(letters_of(f), "2/0+1 http_400 not that ; ");
 }
 
 static void only_letters_of_the_reason_are_sent_again(void **state)
@@ -488,6 +509,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(letters_that_are_taken_after_all_leave_and_keep_their_names, setup, teardown),
         cmocka_unit_test_setup_teardown(letters_that_are_refused_again_are_written_anew_and_not_tried_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(a_letter_with_an_item_that_was_left_out_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_letter_that_is_still_refused_takes_no_other_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(only_letters_of_the_reason_are_sent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(records_that_are_kept_are_sent_again_as_far_as_they_match, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing, setup, teardown),
