@@ -663,6 +663,7 @@ static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader)
     weft_cursor_stats(reader->cursor, &c);
     uint64_t items = c.waiting_items - atomic_load_explicit(&reader->counted_items, memory_order_relaxed);
     reader->skipped_items = c.skipped_items;
+    reader->lost_items = c.lost_items;
     atomic_store_explicit(&reader->counted_items, 0, memory_order_relaxed);
     if (!stays)
         weft_lane_lose(lane, WEFT_LANE_DROPPED, reader->source.signal, "shutdown", items);

@@ -149,7 +149,7 @@ struct weft_lane_stats {
     uint64_t busy_ms;                  /* how long the loop's current turn has been running; 0: it waits */
     uint64_t oldest_ms;                /* how long the oldest item that has been read and not settled has been here; 0: none */
     char error[WEFT_LANE_ERROR_LEN];   /* what the last send failed with; "" when it went well */
-    size_t n_reasons;                  /* from the start: each signal's "rejected" (FAILED), "shutdown", "skipped" and
+    size_t n_reasons;                  /* from the start: each signal's "rejected" (FAILED), "shutdown", "skipped", "corrupt" and
                                           "max_elapsed_time" (DROPPED), at 0 */
     struct weft_lane_reason reasons[WEFT_LANE_REASONS];
 };

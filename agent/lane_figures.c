@@ -66,6 +66,7 @@ void weft_lane_figures_init(struct weft_lane *lane)
         weft_lane_lose(lane, WEFT_LANE_FAILED, signal, "rejected", 0);
         weft_lane_lose(lane, WEFT_LANE_DROPPED, signal, "shutdown", 0);
         weft_lane_lose(lane, WEFT_LANE_DROPPED, signal, "skipped", 0);
+        weft_lane_lose(lane, WEFT_LANE_DROPPED, signal, "corrupt", 0);
         weft_lane_lose(lane, WEFT_LANE_DROPPED, signal, "max_elapsed_time", 0);
     }
 }
@@ -139,17 +140,19 @@ static void copy_reasons(const struct weft_lane *lane, struct weft_lane_stats *s
     }
 }
 
-static void add_skipped(struct weft_lane_stats *s, enum weft_signal signal, uint64_t items)
+/* What the cursors know, and no outcome tells. */
+static void add_dropped(struct weft_lane_stats *s, enum weft_signal signal, const char *word, uint64_t items)
 {
     for (size_t i = 0; i < s->n_reasons; i++)
         if (s->reasons[i].loss == WEFT_LANE_DROPPED && s->reasons[i].signal == signal
-            && strcmp(s->reasons[i].word, "skipped") == 0)
+            && strcmp(s->reasons[i].word, word) == 0)
             s->reasons[i].items += items;
 }
 
 /* What waits, and what was lost while it waited. Read before the outcomes: a sum may then count an item twice that
  * gets its outcome in between, and never misses one. */
-static uint64_t add_reader(struct weft_lane *lane, const struct weft_lane_reader *reader, struct weft_lane_stats *s)
+static struct weft_cursor_stats add_reader(struct weft_lane *lane, const struct weft_lane_reader *reader,
+                                           struct weft_lane_stats *s)
 {
     struct weft_cursor_stats c = { 0 };
 
@@ -159,14 +162,14 @@ static uint64_t add_reader(struct weft_lane *lane, const struct weft_lane_reader
     if (reader->cursor)
         weft_cursor_stats(reader->cursor, &c);
     else
-        c.skipped_items = reader->skipped_items;
+        c = (struct weft_cursor_stats){ .skipped_items = reader->skipped_items, .lost_items = reader->lost_items };
     uv_mutex_unlock(&lane->error_lock);
     uint64_t counted = atomic_load_explicit(&reader->counted_items, memory_order_acquire);
     s->waiting_records += c.waiting_records;
     s->waiting_bytes += c.waiting_bytes;
     s->waiting_items += c.waiting_items > counted ? c.waiting_items - counted : 0;
     s->capacity_bytes += reader->capacity_bytes;
-    return c.skipped_items;
+    return c;
 }
 
 void weft_lane_leave(struct weft_lane *lane, struct weft_lane_reader *reader)
@@ -176,6 +179,7 @@ void weft_lane_leave(struct weft_lane *lane, struct weft_lane_reader *reader)
     uv_mutex_lock(&lane->error_lock);
     weft_cursor_stats(reader->cursor, &c);
     reader->skipped_items = c.skipped_items;
+    reader->lost_items = c.lost_items;
     weft_cursor_close(reader->cursor);
     reader->cursor = NULL;
     uv_mutex_unlock(&lane->error_lock);
@@ -183,11 +187,14 @@ void weft_lane_leave(struct weft_lane *lane, struct weft_lane_reader *reader)
 
 void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
 {
-    uint64_t skipped[WEFT_SIGNALS] = { 0 };
+    uint64_t skipped[WEFT_SIGNALS] = { 0 }, lost[WEFT_SIGNALS] = { 0 };
 
     memset(ret_stats, 0, sizeof *ret_stats);
-    for (size_t i = 0; i < lane->n_readers; i++)
-        skipped[lane->readers[i].source.signal] += add_reader(lane, &lane->readers[i], ret_stats);
+    for (size_t i = 0; i < lane->n_readers; i++) {
+        struct weft_cursor_stats c = add_reader(lane, &lane->readers[i], ret_stats);
+        skipped[lane->readers[i].source.signal] += c.skipped_items;
+        lost[lane->readers[i].source.signal] += c.lost_items;
+    }
     for (size_t i = 0; i < lane->n_readers; i++)
         add_oldest(&lane->readers[i], ret_stats, weft_clock_wall_ns());
     ret_stats->waiting_records += lane->kept.records; /* of cursors that are closed */
@@ -196,8 +203,10 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
     copy_error(lane, ret_stats);
     copy_counters(lane, ret_stats);
     copy_reasons(lane, ret_stats);
-    for (int signal = 0; signal < WEFT_SIGNALS; signal++)
-        add_skipped(ret_stats, (enum weft_signal)signal, skipped[signal]);
+    for (int signal = 0; signal < WEFT_SIGNALS; signal++) {
+        add_dropped(ret_stats, (enum weft_signal)signal, "skipped", skipped[signal]);
+        add_dropped(ret_stats, (enum weft_signal)signal, "corrupt", lost[signal]);
+    }
     weft_lane_endpoint_stats(lane, ret_stats);
     ret_stats->busy_ms = lane->loop_open && !atomic_load(&lane->thread_ended) ? weft_beat_age_ms(&lane->beat, weft_clock_mono_ms()) : 0;
 }

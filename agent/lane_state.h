@@ -58,7 +58,7 @@ struct weft_lane_reader {
     bool has_ahead;
     _Atomic uint64_t oldest_wall_ns;       /* arrival of the first record of `first`; 0: none is unsettled */
     _Atomic uint64_t counted_items;        /* have an outcome, and are not settled yet */
-    uint64_t skipped_items;                /* what the closed cursor had lost; set when it is closed */
+    uint64_t skipped_items, lost_items;    /* of the closed cursor; set when it is closed */
     uint64_t recovered_items;              /* waited when it was opened */
     uint64_t capacity_bytes;               /* of the journal */
 };

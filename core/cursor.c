@@ -22,10 +22,10 @@ static void publish_settled(struct weft_cursor *c)
     atomic_store_explicit(&c->settled_offset, c->settled.offset, memory_order_release);
 }
 
-/* The segment that the settled place leaves had more in it than this cursor was given: the rest could not be read. */
-static void count_lost(struct weft_cursor *c, const struct weft_segment *left)
+/* What came before the settled place was more than this cursor was given: the rest could not be read. */
+static void count_lost(struct weft_cursor *c, struct weft_totals before)
 {
-    struct weft_totals gap = weft_totals_minus(left->next->before, weft_cursor_accounted(c));
+    struct weft_totals gap = weft_totals_minus(before, weft_cursor_accounted(c));
 
     if (gap.records <= INT64_MAX && gap.items <= INT64_MAX && gap.bytes <= INT64_MAX)
         c->lost = weft_totals_plus(c->lost, gap);
@@ -41,7 +41,7 @@ static void follow(struct weft_cursor *c)
            && c->settled.offset == atomic_load_explicit(&c->settled.segment->reserved, memory_order_relaxed)) {
         struct weft_segment *old = c->settled.segment;
         if (c->journal->disk)
-            count_lost(c, old);
+            count_lost(c, old->next->before);
         weft_segment_unpin(old);
         if (c->hold) {
             old->holders--;
@@ -297,11 +297,22 @@ bool weft_cursor_arm(struct weft_cursor *c)
     return false;
 }
 
+/* At the tail nothing waits. Under the lock, under which alone the tail moves on. */
+static bool is_at_tail(const struct weft_cursor *c)
+{
+    const struct weft_segment *s = c->settled.segment;
+
+    return !s->next && atomic_load_explicit(&c->settled_offset, memory_order_acquire)
+                           == atomic_load_explicit(&s->reserved, memory_order_acquire);
+}
+
 void weft_cursor_stats(struct weft_cursor *c, struct weft_cursor_stats *ret_stats)
 {
     struct weft_journal *j = c->journal;
 
     pthread_mutex_lock(&j->lock);
+    if (j->disk && is_at_tail(c))
+        count_lost(c, j->totals);
     struct weft_totals waiting = weft_totals_minus(j->totals, weft_cursor_accounted(c));
     *ret_stats = (struct weft_cursor_stats){
         .settled_sequence = atomic_load_explicit(&c->settled_sequence, memory_order_relaxed),

@@ -746,7 +746,7 @@ static void every_series_is_there_from_the_start(void **state)
     struct weft_lane *lane = open_lane(&f, j, quick());
     struct weft_lane_stats s = stats_of(lane);
 
-    assert_int_equal(s.n_reasons, 4);
+    assert_int_equal(s.n_reasons, 5);
     assert_int_equal(accounted(&s), 0);
     assert_int_equal(s.capacity_bytes, MIB);
     assert_string_equal(weft_lane_id(lane), "es/fake");
