@@ -54,6 +54,21 @@ static void put_disk_errors(struct weft_metrics_page *p, const struct weft_shelf
     put_of_journal(p, e, "_total", (double)s->disk_errors);
 }
 
+static void put_syncs(struct weft_metrics_page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "_total", (double)s->syncs);
+}
+
+static void put_sync_errors(struct weft_metrics_page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "_total", (double)s->sync_errors);
+}
+
+static void put_sync_seconds(struct weft_metrics_page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
+{
+    put_of_journal(p, e, "_total", (double)s->sync_ns / 1e9);
+}
+
 static void put_corrupt(struct weft_metrics_page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
 {
     put_of_journal(p, e, "_total", (double)s->corrupt_records);
@@ -144,6 +159,9 @@ static void write_segments(struct weft_metrics_page *p)         { put_journals(p
 static void write_unclaimed(struct weft_metrics_page *p)        { put_journals(p, put_unclaimed); }
 static void write_disk_state(struct weft_metrics_page *p)       { put_journals(p, put_disk_state); }
 static void write_disk_errors(struct weft_metrics_page *p)      { put_journals(p, put_disk_errors); }
+static void write_syncs(struct weft_metrics_page *p)            { put_journals(p, put_syncs); }
+static void write_sync_errors(struct weft_metrics_page *p)      { put_journals(p, put_sync_errors); }
+static void write_sync_seconds(struct weft_metrics_page *p)     { put_journals(p, put_sync_seconds); }
 static void write_durable_lag(struct weft_metrics_page *p)      { put_journals(p, put_durable_lag); }
 static void write_corrupt(struct weft_metrics_page *p)          { put_journals(p, put_corrupt); }
 static void write_found(struct weft_metrics_page *p)            { put_journals(p, put_found); }
@@ -165,6 +183,10 @@ const struct weft_metrics_family weft_metrics_journals[] = {
       "1 for the state that a journal on disk is in, 0 for the others: ok, refusing (the disk takes nothing), memory (it takes "
       "nothing, new input is kept in memory).", write_disk_state },
     { "weft_journal_disk_errors", "counter", "", "pipeline", "How often a journal on disk left the state ok.", write_disk_errors },
+    { "weft_journal_syncs", "counter", "", "pipeline", "Files of a journal that fdatasync was called for. One call serves every request that waits.",
+      write_syncs },
+    { "weft_journal_sync_errors", "counter", "", "pipeline", "Syncs that failed; what they covered was never confirmed.", write_sync_errors },
+    { "weft_journal_sync_seconds", "counter", "seconds", "pipeline", "Time spent in syncs.", write_sync_seconds },
     { "weft_journal_durable_lag_records", "gauge", "", "pipeline",
       "Records that are published and not yet covered by the flush that service.journal.sync always waits for.", write_durable_lag },
     { "weft_journal_corrupt_records", "counter", "", "pipeline", "Records that were found rotten when they were read.", write_corrupt },

@@ -15,6 +15,7 @@
 #include "core/err.h"
 #include "core/hash.h"
 #include "core/journal_state.h"
+#include "core/journal_sync.h"
 #include "core/segment_scan.h"
 
 #include <unistd.h>
@@ -57,8 +58,10 @@ static int roll(struct weft_journal *j, size_t stride)
     j->tail = s;
     j->in_use += s->size;
     j->n_segments++;
-    if (j->disk)
+    if (j->disk) {
         weft_journal_rest(j);
+        weft_journal_sync_rolled(j);
+    }
     weft_journal_reclaim(j); /* without cursors the old tail goes at once */
     return 0;
 }
@@ -111,6 +114,7 @@ int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items, s
 static void wake(struct weft_journal *j)
 {
     weft_journal_fence(); /* our sequence before their mark; pairs with the one in weft_cursor_arm() */
+    weft_journal_sync_published(j, j->sync);
     if (atomic_load_explicit(&j->n_armed, memory_order_relaxed) == 0)
         return;
 
@@ -250,6 +254,7 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
         .recovery = j->recovery,
     };
     pthread_mutex_unlock(&j->lock);
+    weft_journal_sync_stats(j, ret_stats);
 }
 
 /* The least settled offset of the holding cursors that stand in `s`. */

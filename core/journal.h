@@ -109,6 +109,7 @@ struct weft_journal_stats {
     enum weft_disk_state disk_state;
     int disk_error;                         /* the code behind it; 0 when OK */
     uint64_t disk_errors;                   /* how often it left OK since open */
+    uint64_t syncs, sync_errors, sync_ns;   /* files synced since open, those that could not be, and the time that all took */
     uint64_t memory_bytes;                  /* of segment_bytes, those that are in memory though the mode is disk */
     uint64_t corrupt_records;               /* read and found rotten since open */
     struct weft_journal_recovery recovery;

@@ -11,6 +11,7 @@
 #include "core/err.h"
 #include "core/journal_state.h"
 #include "core/log.h"
+#include "core/sigbus.h"
 #include "core/source_store.h"
 
 #include <errno.h>
@@ -211,6 +212,7 @@ static void *run(void *arg)
 {
     struct weft_journal *j = arg;
 
+    weft_sigbus_block_others();
     while (rest_a_while(j, LOOK_MS, true)) {
         weft_journal_keep(j);
         if (!rest_a_while(j, SAVE_MS, false))

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/journal_state.h"
+#include "core/journal_sync.h"
 #include "core/log.h"
 #include "core/segment_file.h"
 
@@ -158,7 +159,10 @@ static int open_disk(struct weft_journal *j, const struct weft_journal_options *
         return err;
     j->id = j->dir.journal_id;
     atomic_store_explicit(&j->durable, j->next_sequence - 1, memory_order_relaxed);
-    return weft_keeper_start(j);
+    err = weft_keeper_start(j);
+    if (!err && (err = weft_journal_sync_start(j)) != 0)
+        weft_keeper_stop(j);
+    return err;
 }
 
 static void take_options(struct weft_journal *j, const struct weft_journal_options *o)
@@ -279,6 +283,7 @@ static void close_disk(struct weft_journal *j)
 {
     bool sync = j->sync_mode != WEFT_SYNC_NONE;
 
+    weft_journal_sync_stop(j);
     weft_keeper_stop(j);
     pthread_mutex_lock(&j->lock);
     weft_journal_rest(j);

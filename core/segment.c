@@ -64,7 +64,7 @@ int weft_segment_new(struct weft_segment **ret_segment, const struct weft_backin
         return UV_ENOMEM;
     s->backing = backing;
     s->dir = dir;
-    s->fd = -1;
+    s->fd = s->guard = -1;
     size = (size + page_size() - 1) & ~(page_size() - 1);
     int err = backing->acquire(s, size);
     if (err) {
@@ -92,6 +92,7 @@ void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_
     s->first_sequence = s->end_sequence = first_sequence;
     s->before = before;
     s->totals = (struct weft_totals){ 0 };
+    s->entered = false;
     s->holders = s->pins = s->syncs = 0;
     s->stranded = s->sealed = s->verify = false;
     atomic_store_explicit(&s->reserved, s->begin, memory_order_relaxed);

@@ -75,6 +75,7 @@ struct weft_segment {
     /* files only */
     struct weft_journal_dir *dir;
     int fd;
+    int guard;                 /* of its mapping (sigbus.h); negative: none */
     bool numbered;             /* its name is its number; else it is a spare */
     uint64_t file_number;      /* in its name */
     bool sealed;               /* its totals are on disk */
@@ -82,6 +83,7 @@ struct weft_segment {
     uint32_t seed;             /* of its entries' crcs: those of a file's former life never match */
     size_t rotten_seen;        /* up to where bad entries have been counted; under the lock */
     size_t synced;             /* up to where fdatasync has covered it; under the lock */
+    bool entered;              /* its name survives power loss, too; of who syncs */
     bool populated;            /* its pages have been faulted in ahead of use */
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/err.h"
 #include "core/hash.h"
+#include "core/sigbus.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,6 +77,7 @@ int weft_segment_attach(struct weft_segment *s)
     if (base == MAP_FAILED)
         return -errno;
     s->base = base;
+    s->guard = weft_sigbus_guard(base, s->size);
     return 0;
 }
 
@@ -83,8 +85,11 @@ void weft_segment_detach(struct weft_segment *s)
 {
     if (!s->base || s->fd < 0)
         return;
+    weft_sigbus_unguard(s->guard);
     (void)munmap(s->base, s->size);
     s->base = NULL;
+    s->guard = -1;
+    s->populated = false;
     s->verify = true; /* the bytes come from the disk next time */
 }
 
@@ -277,6 +282,7 @@ static struct weft_segment *found_segment(struct weft_journal_dir *dir, int fd, 
     if (!s)
         return NULL;
     s->backing = &weft_backing_file;
+    s->guard = -1;
     s->dir = dir;
     s->fd = fd;
     s->size = size;

@@ -113,6 +113,8 @@ static void open_rig(struct rig *rig, size_t n, bool always)
         struct weft_journal *j = weft_pipeline_journal(rig->pipelines[i]);
         rig->syncs[i] = (struct weft_journal_sync){ .journal = j, .mode = always ? WEFT_SYNC_ALWAYS : WEFT_SYNC_INTERVAL };
         assert_int_equal(pthread_mutex_init(&rig->syncs[i].watch_lock, NULL), 0);
+        assert_int_equal(pthread_mutex_init(&rig->syncs[i].lock, NULL), 0);
+        assert_int_equal(pthread_cond_init(&rig->syncs[i].wake, NULL), 0);
         j->sync = &rig->syncs[i];
     }
     struct weft_intake_options o = { .receiver = "otlp", .signal = WEFT_LOGS, .pipelines = rig->pipelines, .n_pipelines = n,
@@ -128,6 +130,8 @@ static void close_rig(struct rig *rig)
     for (size_t i = 0; i < 2 && rig->pipelines[i]; i++) {
         assert_null(rig->syncs[i].watches);
         pthread_mutex_destroy(&rig->syncs[i].watch_lock);
+        pthread_mutex_destroy(&rig->syncs[i].lock);
+        pthread_cond_destroy(&rig->syncs[i].wake);
         weft_pipeline_journal(rig->pipelines[i])->sync = NULL;
         weft_pipeline_close(rig->pipelines[i]);
     }
@@ -139,7 +143,7 @@ static void make_durable(struct rig *rig, size_t i, uint64_t sequence)
 {
     struct weft_journal_sync *s = &rig->syncs[i];
 
-    atomic_store(&s->durable, sequence);
+    atomic_store(&s->journal->durable, sequence);
     for (struct weft_journal_watch *w = s->watches; w; w = w->next)
         w->on_confirmed(w->ctx);
 }
