@@ -104,6 +104,8 @@ int weft_letter_read(struct weft_slice message, struct weft_letter *ret_letter)
     }
     if (more < 0 || !is_whole(&l))
         return WEFT_ERR_MALFORMED;
+    if (l.gone_last) /* says that and nothing else */
+        l = (struct weft_letter){ .signal = WEFT_LOGS, .gone_first = l.gone_first, .gone_last = l.gone_last, .size = l.size };
     *ret_letter = l;
     return 0;
 }

@@ -20,7 +20,8 @@ struct weft_letters {
     struct weft_cursor *keep;
     pthread_mutex_t lock;
     struct weft_record head;         /* what keep has read and not settled */
-    bool has_head;
+    struct weft_letter head_letter;  /* the same, read; while head_is_read */
+    bool has_head, head_is_read;
     uint64_t next;                   /* sequence of the first letter that keep has not settled */
     uint64_t *gone, gone_base;       /* one bit a sequence from gone_base on */
     size_t n_words;
@@ -140,7 +141,7 @@ static void uncount(struct weft_letters *l, const struct weft_letter *letter)
 /* ---- the front ---- */
 static void settle_head(struct weft_letters *l)
 {
-    l->has_head = false;
+    l->has_head = l->head_is_read = false;
     l->next = l->head.sequence + 1;
     weft_cursor_settle(l->keep, l->head.sequence);
 }
@@ -154,8 +155,12 @@ static bool find_head(struct weft_letters *l, struct weft_letter *ret_letter)
         l->has_head = true;
         if (l->head.sequence >= l->next)
             l->next = l->head.sequence;
-        if (!is_gone(l, l->head.sequence) && weft_letter_read(l->head.payload, ret_letter) == 0 && !ret_letter->gone_last)
+        if (!l->head_is_read)
+            l->head_is_read = weft_letter_read(l->head.payload, &l->head_letter) == 0 && !l->head_letter.gone_last;
+        if (l->head_is_read && !is_gone(l, l->head.sequence)) {
+            *ret_letter = l->head_letter;
             return true;
+        }
         settle_head(l);
     }
 }
@@ -190,8 +195,17 @@ static int append_once(struct weft_letters *l, const struct weft_letter *letter)
     return 0;
 }
 
-/* A journal that is full of letters gives up its oldest; one that is full for another reason (its disk) gives up none. A letter is
- * at most a quarter of the whole, so half of it is always room enough. */
+/* Is it letters that fill it, and not a disk that takes nothing? A letter is at most a quarter of the whole, so what is less than
+ * half full has room enough. */
+static bool is_full_of_letters(struct weft_letters *l)
+{
+    struct weft_journal_stats j;
+
+    weft_journal_stats(l->journal, &j);
+    return j.disk_state == WEFT_DISK_OK && weft_journal_fill(l->journal) >= 0.5;
+}
+
+/* A journal that is full of letters gives up its oldest. */
 static int append(struct weft_letters *l, const struct weft_letter *letter)
 {
     int err;
@@ -203,7 +217,7 @@ static int append(struct weft_letters *l, const struct weft_letter *letter)
     if (letter->body.len > weft_letters_max_body(l))
         return WEFT_ERR_TOO_LARGE;
     while ((err = append_once(l, letter)) == WEFT_ERR_FULL)
-        if (weft_journal_fill(l->journal) < 0.5 || !evict(l))
+        if (!is_full_of_letters(l) || !evict(l))
             return err;
     return err;
 }

@@ -167,7 +167,7 @@ static int put_payload(struct subset *s, struct weft_slice payload)
     int more, err = 0;
 
     weft_otlp_walk_init(&w, payload);
-    while (!err && (more = weft_otlp_walk_next(&w)) != 0)
+    while (!err && s->at < s->end && (more = weft_otlp_walk_next(&w)) != 0)
         err = more < 0 ? more : put_item(s, &w);
     close_resource(s);
     return err;
