@@ -539,9 +539,13 @@ static int open_readers(struct weft_lane *lane, const struct weft_lane_setup *se
     lane->readers = calloc(setup->n_sources + 1, sizeof *lane->readers);
     if (!lane->readers)
         return UV_ENOMEM;
+    lane->n_sources = setup->n_sources;
     for (size_t i = 0; i < setup->n_sources; i++) {
         struct weft_lane_reader *reader = &lane->readers[i];
         reader->source = setup->sources[i];
+        reader->source.pipeline = reader->pipeline = strdup(setup->sources[i].pipeline); /* ours: the journal may end before we do */
+        if (!reader->pipeline)
+            return UV_ENOMEM;
         reader->last = &reader->first;
         struct weft_cursor_options o = { .name = lane->id, .start = (enum weft_cursor_start)lane->config.journal_start, .wake_fd = lane->bell.fd,
                                          .hold = lane->config.on_full == WEFT_ON_FULL_REFUSE };
@@ -739,6 +743,8 @@ void weft_lane_free(struct weft_lane *lane)
     weft_buf_release(&lane->letter_body);
     weft_lane_endpoints_free(lane);
     weft_lane_replay_free(lane);
+    for (size_t i = 0; i < lane->n_sources; i++)
+        free(lane->readers[i].pipeline);
     free(lane->readers);
     free(lane->id);
     free(lane);

@@ -45,7 +45,7 @@ extern const struct weft_option weft_lane_options[];
 
 /* One pipeline that names the exporter. */
 struct weft_lane_source {
-    const char *pipeline;        /* its id; must live as long as the lane */
+    const char *pipeline;        /* its id; copied */
     struct weft_journal *journal;
     enum weft_signal signal;
     bool lasting;                /* the journal outlives the process: what is not sent at a stop waits there, and is not dropped */

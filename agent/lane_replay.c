@@ -429,8 +429,11 @@ static int open_sources(struct weft_lane *lane, struct weft_lane_replay *r)
     r->sources = calloc(lane->n_readers + 1, sizeof *r->sources);
     if (!r->sources)
         return UV_ENOMEM;
-    for (size_t i = 0; i < lane->n_readers && !err; i++)
-        err = open_source(r, &lane->readers[i]);
+    for (size_t i = 0; i < lane->n_readers && !err; i++) {
+        uv_mutex_lock(&lane->error_lock); /* one that has ended may be left meanwhile */
+        err = lane->readers[i].cursor ? open_source(r, &lane->readers[i]) : 0;
+        uv_mutex_unlock(&lane->error_lock);
+    }
     return err;
 }
 

@@ -52,6 +52,7 @@ struct weft_lane_batch {
 /* One pipeline that the lane reads. */
 struct weft_lane_reader {
     struct weft_lane_source source;
+    char *pipeline;                        /* source.pipeline, ours */
     struct weft_cursor *cursor;            /* NULL: the journal has ended and been left */
     struct weft_lane_batch *first, **last; /* unsettled batches, oldest first */
     struct weft_record ahead;              /* read, and did not fit into the last batch */
@@ -98,6 +99,7 @@ struct weft_lane {
     bool dirty, closing;
 
     struct weft_lane_reader *readers;
+    size_t n_sources;           /* room of readers */
     size_t n_readers, turn;     /* turn: whose records are read next */
     struct weft_lane_batch *free_batches;
     size_t n_held;              /* batches of all readers that are READY or OUT; at most `concurrency` */
