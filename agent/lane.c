@@ -559,7 +559,7 @@ static int open_readers(struct weft_lane *lane, const struct weft_lane_setup *se
         lane->lasting = (i == 0 || lane->lasting) && reader->source.lasting;
         struct weft_cursor_stats stats;
         weft_cursor_stats(reader->cursor, &stats);
-        reader->recovered_items = stats.waiting_items;
+        reader->recovered_items = stats.waiting_items + stats.lost_items;
     }
     return 0;
 }

@@ -260,22 +260,17 @@ static int end_lanes(struct weft_runtime *rt, uint64_t deadline_ms, bool park)
     return result;
 }
 
-/* While the disk fails, records may have been taken in memory (on_disk_error): those end with the process. */
-static bool tell_what_the_disk_did_not_take(const struct weft_runtime *rt)
+/* While the disk fails, records may have been taken in memory (on_disk_error): those end with the process, and their journal says
+ * how many when it is closed. */
+static bool disk_has_not_all(const struct weft_runtime *rt)
 {
-    bool any = false;
-
     for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next) {
         struct weft_journal_stats j;
         weft_journal_stats(e->journal, &j);
-        if (!e->path || j.disk_errors == 0 || j.memory_bytes == 0 || weft_journal_settled(e->journal) + 1 >= j.next_sequence)
-            continue;
-        weft_log(&rt->log, WEFT_LOG_ERROR, e->id,
-                 "the disk has failed (%s), and some of what waits was taken in memory (service.journal.on_disk_error): that is lost",
-                 weft_err_text(j.disk_error));
-        any = true;
+        if (e->path && j.disk_errors > 0 && j.memory_bytes > 0 && weft_journal_settled(e->journal) + 1 < j.next_sequence)
+            return true;
     }
-    return any;
+    return false;
 }
 
 static bool begin_to_stop(struct weft_runtime *rt)
@@ -293,7 +288,7 @@ int weft_runtime_stop(struct weft_runtime *rt, uint64_t deadline_mono_ms)
     stop_ingest(rt, deadline_mono_ms);
     bool lost = weft_shelf_tell_lost(rt->shelf);
     lost |= end_lanes(rt, deadline_mono_ms, false) != 0;
-    lost |= tell_what_the_disk_did_not_take(rt);
+    lost |= disk_has_not_all(rt);
     rt->stop_result = lost ? WEFT_ERR_TIMEOUT : 0;
     atomic_store(&rt->phase, WEFT_PHASE_STOPPED);
     return rt->stop_result;

@@ -170,22 +170,15 @@ static int explain(const struct weft_shelf *s, const char *id, const char *path,
     return err;
 }
 
+/* What was hurt, the journal has said itself. */
 static void tell_recovered(const struct weft_shelf *s, const struct entry *e)
 {
     struct weft_journal_stats j;
 
     weft_journal_stats(e->shown.journal, &j);
-    const struct weft_journal_recovery *r = &j.recovery;
-    bool hurt = r->torn_bytes || r->stepped_over || r->quarantined_segments || r->lost_records || r->cursors_lost;
-    if (j.opened_records == 0 && !hurt)
-        return;
-    weft_log(&s->log, r->quarantined_segments || r->lost_records || r->cursors_lost ? WEFT_LOG_WARN : WEFT_LOG_INFO, e->shown.id,
-             "journal recovered from %s in %.1f ms: %llu records with %llu items; %llu torn bytes cut, %llu unfinished records stepped "
-             "over, %llu segments quarantined, %llu items lost%s",
-             e->shown.path, e->shown.opened_ms, (unsigned long long)j.opened_records, (unsigned long long)j.opened_items,
-             (unsigned long long)r->torn_bytes, (unsigned long long)r->stepped_over, (unsigned long long)r->quarantined_segments,
-             (unsigned long long)r->lost_items,
-             r->cursors_lost ? "; the places of the exporters are lost, they begin with the oldest record" : "");
+    if (j.opened_records)
+        weft_log(&s->log, WEFT_LOG_INFO, e->shown.id, "journal recovered from %s in %.1f ms: it holds %llu records with %llu items",
+                 e->shown.path, e->shown.opened_ms, (unsigned long long)j.opened_records, (unsigned long long)j.opened_items);
 }
 
 static int open_journal(struct weft_shelf *s, struct entry *e)
@@ -499,6 +492,8 @@ void weft_shelf_tell_absent(struct weft_shelf *s)
     struct places places;
 
     for (struct entry *e = s->first; e; e = next_of(e)) {
+        if (e->shown.claimed) /* its exporters have come, and begun with the oldest record */
+            (void)weft_journal_release(e->shown.journal, WEFT_LOST_PLACES);
         list_places(&e->shown, &places);
         for (size_t i = 0; i < places.n; i++)
             tell_one(s, e, &places.items[i]);

@@ -69,7 +69,7 @@ const struct weft_shelf_entry *weft_shelf_first(const struct weft_shelf *s);
 /* Does the place of `exporter` in it have something to wait for? While no cursor of that name is open. */
 bool weft_shelf_waits_for(const struct weft_shelf_entry *e, const char *exporter);
 
-/* Says which places nobody has come for. Once, after the lanes of a runtime are open. */
+/* Says which places nobody has come for, and forgets that places were lost. Once, after the lanes of a runtime are open. */
 void weft_shelf_tell_absent(struct weft_shelf *s);
 
 /* What waits in memory for exporters that are gone ends with the process: one log line each. True: there is some. At a stop, before the

@@ -258,6 +258,10 @@ struct weft_parked {
 /* Shows every parked place. The visitor runs under the journal's lock and must not call the journal. Any thread. */
 void weft_journal_parked(struct weft_journal *j, void (*visit)(void *ctx, const struct weft_parked *parked), void *ctx);
 
+/* The parked place that keeps everything when the readers' places were lost (recovery.cursors_lost): until it is released, names
+ * that are new start at the oldest record. Its owner releases it when all readers are open. */
+#define WEFT_LOST_PLACES "(lost places)"
+
 /* Forgets a parked place and what it held. WEFT_ERR_NOT_FOUND: no such name is parked. Any thread. */
 int weft_journal_release(struct weft_journal *j, const char *name);
 

@@ -224,9 +224,6 @@ struct weft_totals weft_cursor_accounted(const struct weft_cursor *c);
 /* A parked cursor that does not hold, in a segment that is going: on to the next one. Under the lock. */
 void weft_cursor_push_on(struct weft_cursor *c);
 
-/* The name of the place that keeps everything when the readers' places were lost. */
-#define WEFT_LOST_PLACES "(lost places)"
-
 /* The cursor of that name, parked or not; NULL: there is none. Under the lock. */
 struct weft_cursor *weft_journal_find(const struct weft_journal *j, const char *name);
 
