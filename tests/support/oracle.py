@@ -352,8 +352,9 @@ def unexpected(producers, sink):
     return sink.snapshot() - lawful(producers)
 
 
-def unlawful_duplicates(sink, kills=(), before_s=1.0, after_s=0.0):
-    """Second deliveries whose first one was answered, and not just before a kill: (ID, first, second, nearest kill)."""
+def unlawful_duplicates(sink, kills=(), before_s=1.0, after_s=0.5):
+    """Second deliveries whose first one was answered, and not just before a kill: (ID, first, second, nearest kill). What a
+    process had sent when it was killed is read by a busy sink up to `after_s` later."""
     found = []
     for i, first, second in sink.again:
         if not first.answered:
