@@ -121,33 +121,42 @@ int weft_journal_dir_list(struct weft_journal_dir *d, void (*visit)(void *ctx, c
 
 /* ---- FORMAT ---- */
 
+static int format_text(char text[static FORMAT_MAX], unsigned version, uint64_t id)
+{
+    int len = snprintf(text, FORMAT_MAX, "weft journal %u id %016llx crc ", version, (unsigned long long)id);
+
+    return len + snprintf(text + len, (size_t)(FORMAT_MAX - len), "%08x\n", weft_crc32c(0, text, (size_t)len));
+}
+
 static int write_format(struct weft_journal_dir *d)
 {
     char text[FORMAT_MAX];
-    int len = snprintf(text, sizeof text, "weft journal %d id %016llx\n", WEFT_JOURNAL_VERSION,
-                       (unsigned long long)d->journal_id);
+    int len = format_text(text, WEFT_JOURNAL_VERSION, d->journal_id);
 
     return weft_journal_dir_write(d, "FORMAT", text, (size_t)len, true);
 }
 
-/* 0: it says version 1 and an id. WEFT_ERR_NEWER. WEFT_ERR_NOT_FOUND: there is none, or one that says nothing. */
+/* 0: it says our version and an id. WEFT_ERR_NEWER. WEFT_ERR_NOT_FOUND: there is none, or one that says nothing: its
+ * sum is wrong (the heads of segments say all of it again). */
 static int read_format(struct weft_journal_dir *d)
 {
     uint8_t *bytes = NULL;
     size_t len = 0;
     unsigned version = 0;
     unsigned long long id = 0;
+    char again[FORMAT_MAX];
 
     int err = weft_journal_dir_read(d, "FORMAT", FORMAT_MAX, &bytes, &len);
     if (err)
         return err == UV_ENOENT || err == WEFT_ERR_TOO_LARGE || err == UV_EIO ? WEFT_ERR_NOT_FOUND : err;
     bytes[len] = 0;
     int n = sscanf((const char *)bytes, "weft journal %u id %llx", &version, &id);
+    bool right = n == 2 && (size_t)format_text(again, version, id) == len && memcmp(again, bytes, len) == 0;
     free(bytes);
-    if (n >= 1 && version > WEFT_JOURNAL_VERSION)
-        return WEFT_ERR_NEWER;
-    if (n < 2 || id == 0)
+    if (!right || id == 0)
         return WEFT_ERR_NOT_FOUND;
+    if (version > WEFT_JOURNAL_VERSION)
+        return WEFT_ERR_NEWER;
     d->journal_id = id;
     return 0;
 }

@@ -225,7 +225,7 @@ int weft_keeper_start(struct weft_journal *j)
 {
     struct weft_keeper *k = &j->keeper;
     pthread_condattr_t monotonic;
-    sigset_t all, old;
+    sigset_t old;
 
     int err = -pthread_condattr_init(&monotonic);
     if (err)
@@ -238,8 +238,8 @@ int weft_keeper_start(struct weft_journal *j)
     err = -pthread_mutex_init(&k->lock, NULL);
     if (err)
         goto fail_cond;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &old);
+    weft_sigbus_block_others(); /* signals are the main thread's */
     err = -pthread_create(&k->thread, NULL, run, j);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (err)

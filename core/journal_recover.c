@@ -38,6 +38,9 @@ struct recovery {
     uint64_t last_number;   /* the greatest there was */
     bool rebooted;          /* a file without a seal is from before this boot */
     bool unsealed;
+    bool sequences_lost;    /* somebody has seen records that are not here any more */
+    uint64_t *bad;          /* numbers that were quarantined */
+    size_t n_bad;
     struct weft_journal_recovery *found;
 };
 
@@ -96,9 +99,18 @@ static int by_number(const void *a, const void *b)
 static void quarantine(struct recovery *r, uint64_t number)
 {
     weft_segment_file_quarantine(&r->j->dir, number);
+    r->bad[r->n_bad++] = number;
     r->found->quarantined_segments++;
     weft_log(r->j->log, WEFT_LOG_WARN, r->j->name, "segment %016llx in %s cannot be understood: renamed to *.corrupt",
              (unsigned long long)number, r->j->dir.path);
+}
+
+static bool was_quarantined(const struct recovery *r, uint64_t behind, uint64_t before)
+{
+    for (size_t i = 0; i < r->n_bad; i++)
+        if (r->bad[i] > behind && r->bad[i] < before)
+            return true;
+    return false;
 }
 
 static bool is_fatal(int err)
@@ -153,6 +165,9 @@ static int find_all(struct recovery *r)
         err = r->err;
     if (r->n)
         qsort(r->numbers, r->n, sizeof *r->numbers, by_number);
+    r->bad = calloc(r->n + 1, sizeof *r->bad);
+    if (!r->bad)
+        err = UV_ENOMEM;
     for (size_t i = 0; !err && i < r->n; i++) {
         r->last_number = r->numbers[i];
         err = find_one(r, r->numbers[i]);
@@ -196,6 +211,7 @@ static int scan_one(struct recovery *r, struct weft_segment *s, bool *ret_kept)
     weft_segment_scan(s, &scan, see_nothing, NULL);
     struct weft_totals lost = weft_totals_plus(lost_in(s, &scan), scan.rotten);
     s->totals = weft_totals_plus(scan.good, lost);
+    s->recount = scan.missing > 0;
     s->end_sequence = scan.end_sequence;
     atomic_store_explicit(&s->reserved, scan.end, memory_order_relaxed);
     atomic_store_explicit(&s->newest_wall_ns, scan.newest_wall_ns, memory_order_relaxed);
@@ -210,13 +226,16 @@ static int scan_one(struct recovery *r, struct weft_segment *s, bool *ret_kept)
 
 /* ---- 3: the chain ---- */
 
-/* What was lost between two segments: the second one knows how much there was before it. */
+/* What was lost between two segments: the second one knows how much there was before it. Where no file was quarantined they
+ * were given back, or were in memory only: then the cursors that stand before it know better. */
 static void chain(struct recovery *r, const struct weft_segment *prev, uint64_t prev_number, struct weft_segment *s)
 {
     struct weft_totals expected = weft_totals_plus(prev->before, prev->totals);
 
     if (s->number != prev_number + 1 && s->before.records >= expected.records && s->before.items >= expected.items
         && s->before.bytes >= expected.bytes) {
+        if (!was_quarantined(r, prev_number, s->number))
+            return;
         r->found->lost_records += s->before.records - expected.records;
         r->found->lost_items += s->before.items - expected.items;
         return;
@@ -300,7 +319,7 @@ static void sum_up(struct recovery *r)
 
 static void jump(struct recovery *r)
 {
-    bool lost = r->found->quarantined_segments || r->found->lost_records || (r->unsealed && r->rebooted);
+    bool lost = r->sequences_lost || r->found->quarantined_segments || r->found->lost_records || (r->unsealed && r->rebooted);
 
     if (lost && r->n > 0)
         r->j->next_sequence += SEQUENCE_JUMP;
@@ -364,9 +383,35 @@ static struct weft_totals clamped(struct weft_totals t, struct weft_totals least
     return sane ? t : least;
 }
 
-/* Where the place is now: in a segment, before one (what lay between is lost, or was skipped), or behind everything. */
-static void locate(struct weft_journal *j, struct weft_cursor *c, const struct weft_saved_place *p)
+/* What lay between a place and the segment behind it: given back because it had been settled, or missing. */
+static bool is_missing(const struct recovery *r, const struct weft_segment *s)
 {
+    return s != r->j->head || was_quarantined(r, 0, s->number);
+}
+
+/* The totals up to a place, from the records themselves. */
+static struct weft_totals counted_up_to(struct weft_segment *s, uint64_t sequence)
+{
+    struct weft_totals sum = s->before;
+    struct weft_place at = weft_place_start(s);
+    bool bad = false;
+
+    if (weft_segment_attach(s))
+        return sum;
+    for (const struct weft_entry *e; (e = weft_segment_read(s, &at.offset, &at.sequence, &bad)) && at.sequence < sequence;) {
+        if (!e->abandoned)
+            sum = weft_totals_plus(sum, (struct weft_totals){ 1, e->n_items, e->length });
+        at.offset += weft_entry_stride(e->length);
+        at.sequence++;
+    }
+    weft_segment_detach(s);
+    return sum;
+}
+
+/* Where the place is now: in a segment, before one, or behind everything. */
+static void locate(struct recovery *r, struct weft_cursor *c, const struct weft_saved_place *p)
+{
+    struct weft_journal *j = r->j;
     struct weft_segment *s = j->head;
     uint64_t next = p->settled_sequence + 1;
 
@@ -375,20 +420,23 @@ static void locate(struct weft_journal *j, struct weft_cursor *c, const struct w
     if (!s) {
         put(c, j->tail, j->tail->room, next);
         c->base = j->totals;
+        r->sequences_lost = r->sequences_lost || next > j->next_sequence;
     } else if (next <= s->first_sequence) {
         put(c, s, s->begin, s->first_sequence);
         c->base = s->before;
-        if (c->hold)
+        if (c->hold && is_missing(r, s))
             c->found_lost = weft_totals_minus(s->before, clamped(p->totals, (struct weft_totals){ 0 }, s->before));
     } else {
         put(c, s, s->begin, next);
         c->unresolved = true;
-        c->base = clamped(p->totals, s->before, weft_totals_plus(s->before, s->totals));
+        c->base = s->recount ? counted_up_to(s, next)
+                             : clamped(p->totals, s->before, weft_totals_plus(s->before, s->totals));
     }
 }
 
-static int add_place(struct weft_journal *j, const struct weft_saved_place *p)
+static int add_place(struct recovery *r, const struct weft_saved_place *p)
 {
+    struct weft_journal *j = r->j;
     struct weft_cursor *c = calloc(1, sizeof *c);
 
     if (!c || !(c->name = strndup((const char *)p->name.data, p->name.len))) {
@@ -400,7 +448,7 @@ static int add_place(struct weft_journal *j, const struct weft_saved_place *p)
     c->parked = true;
     c->parked_wall_ns = p->parked_wall_ns ? p->parked_wall_ns : j->wall_clock();
     c->wake_fd = -1;
-    locate(j, c, p);
+    locate(r, c, p);
     c->start_sequence = c->settled.sequence;
     c->saved_sequence = c->settled.sequence - 1;
     c->saved_totals = c->base;
@@ -411,29 +459,31 @@ static int add_place(struct weft_journal *j, const struct weft_saved_place *p)
     return 0;
 }
 
-static int add_places(struct weft_journal *j, struct weft_slice rows)
+static int add_places(struct recovery *r, struct weft_slice rows)
 {
     struct weft_saved_place p;
     int got = 0, err = 0;
 
     while (!err && (got = weft_cursor_store_next(&rows, &p)) > 0)
-        err = add_place(j, &p);
+        err = add_place(r, &p);
     return err ? err : got;
 }
 
 /* Nobody knows who had read how far: all of it is kept, under a name that is nobody's, until it is released. */
-static int keep_everything(struct weft_journal *j)
+static int keep_everything(struct recovery *r)
 {
+    struct weft_journal *j = r->j;
     struct weft_saved_place p = { .name = WEFT_SLICE(WEFT_LOST_PLACES), .hold = true, .totals = j->head->before };
 
     j->recovery.cursors_lost = true;
     weft_log(j->log, WEFT_LOG_WARN, j->name,
              "the places of this journal's readers in %s are lost: all of them begin with the oldest record kept", j->dir.path);
-    return add_place(j, &p);
+    return add_place(r, &p);
 }
 
-static int recover_places(struct weft_journal *j)
+static int recover_places(struct recovery *r)
 {
+    struct weft_journal *j = r->j;
     uint8_t *bytes = NULL;
     size_t len = 0;
     struct weft_slice rows;
@@ -445,9 +495,23 @@ static int recover_places(struct weft_journal *j)
         return err;
     if (!err)
         err = weft_cursor_store_check(weft_slice_of(bytes, len), j->dir.journal_id, &rows);
-    err = err ? keep_everything(j) : add_places(j, rows);
+    err = err ? keep_everything(r) : add_places(r, rows);
     free(bytes);
-    return err == WEFT_ERR_MALFORMED ? keep_everything(j) : err;
+    return err == WEFT_ERR_MALFORMED ? keep_everything(r) : err;
+}
+
+/* Segments that were given back leave a hole behind those that somebody had in hand; nobody holds these. */
+static void strand(const struct recovery *r)
+{
+    bool held = false;
+
+    for (struct weft_segment *s = r->j->head; s && s->next; s = s->next) {
+        held = held || s->holders > 0;
+        if (held || s->next->number == s->number + 1 || was_quarantined(r, s->number, s->next->number))
+            continue;
+        for (struct weft_segment *old = r->j->head; old != s->next; old = old->next)
+            old->stranded = true;
+    }
 }
 
 static void report(const struct weft_journal *j)
@@ -469,18 +533,18 @@ int weft_journal_recover(struct weft_journal *j)
     int err = find_all(&r);
     if (!err)
         err = order_all(&r);
-    free(r.numbers);
-    if (err)
-        return err;
-    if (j->dir.journal_id == 0) /* nothing there knew it */
+    if (!err && j->dir.journal_id == 0) /* nothing there knew it */
         err = weft_journal_dir_adopt(&j->dir, j->id);
-    if (err)
-        return err;
-    sum_up(&r);
-    err = recover_sources(j);
-    jump(&r);
+    if (!err) {
+        sum_up(&r);
+        err = recover_sources(j);
+    }
     if (!err)
-        err = recover_places(j);
+        err = recover_places(&r);
+    jump(&r);
+    strand(&r);
+    free(r.numbers);
+    free(r.bad);
     report(j);
     return err;
 }

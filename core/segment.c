@@ -94,7 +94,7 @@ void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_
     s->totals = (struct weft_totals){ 0 };
     s->entered = false;
     s->holders = s->pins = s->syncs = 0;
-    s->stranded = s->sealed = s->verify = false;
+    s->stranded = s->sealed = s->verify = s->recount = false;
     atomic_store_explicit(&s->reserved, s->begin, memory_order_relaxed);
     atomic_store_explicit(&s->closed, false, memory_order_relaxed);
     atomic_store_explicit(&s->writers, 0, memory_order_relaxed);

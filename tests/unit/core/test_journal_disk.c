@@ -3,6 +3,7 @@
  * after every kind of damage; locks and versions; a disk that takes nothing more. Random crashes are in
  * test_journal_crash.c. */
 #include "core/err.h"
+#include "core/hash.h"
 #include "core/journal.h"
 #include "core/segment_file.h"
 
@@ -333,7 +334,8 @@ static void a_directory_belongs_to_one_journal_at_a_time(void **state)
 
 static void a_directory_of_a_newer_version_is_refused_and_left_alone(void **state)
 {
-    static const char newer[] = "weft journal 2 id 00000000000000aa\n";
+    char newer[64];
+    int len = snprintf(newer, sizeof newer, "weft journal 2 id 00000000000000aa crc ");
     struct weft_journal_options o = options(home);
     struct weft_journal *j = open_at(home);
 
@@ -341,7 +343,8 @@ static void a_directory_of_a_newer_version_is_refused_and_left_alone(void **stat
     append_many(j, 5);
     weft_journal_close(j);
     unsigned files = count_files(home, "");
-    overwrite(home, "FORMAT", 0, newer, sizeof newer - 1);
+    len += snprintf(newer + len, sizeof newer - (size_t)len, "%08x\n", weft_crc32c(0, newer, (size_t)len));
+    overwrite(home, "FORMAT", 0, newer, (size_t)len);
     assert_int_equal(weft_journal_open(&j, &o), WEFT_ERR_NEWER);
     assert_int_equal(count_files(home, ""), files);
     assert_int_equal(count_files(home, ".seg"), 1);
