@@ -14,7 +14,7 @@ struct file_head {
 };
 
 struct row {
-    uint64_t settled_sequence, parked_wall_ns;
+    uint64_t settled_sequence, segment, parked_wall_ns;
     struct weft_totals totals;
     uint32_t hold, name_len;
 };
@@ -34,7 +34,7 @@ void weft_cursor_store_begin(struct weft_buf *b, uint64_t journal_id)
 
 void weft_cursor_store_put(struct weft_buf *b, const struct weft_saved_place *p)
 {
-    struct row row = { .settled_sequence = p->settled_sequence, .parked_wall_ns = p->parked_wall_ns, .totals = p->totals,
+    struct row row = { .settled_sequence = p->settled_sequence, .segment = p->segment, .parked_wall_ns = p->parked_wall_ns, .totals = p->totals,
                        .hold = p->hold, .name_len = (uint32_t)p->name.len };
 
     weft_buf_append(b, &row, sizeof row);
@@ -76,7 +76,7 @@ int weft_cursor_store_next(struct weft_slice *rest, struct weft_saved_place *ret
         return WEFT_ERR_MALFORMED;
     *ret_place = (struct weft_saved_place){
         .name = weft_slice_of(rest->data + sizeof row, row.name_len), .settled_sequence = row.settled_sequence,
-        .totals = row.totals, .parked_wall_ns = row.parked_wall_ns, .hold = row.hold != 0,
+        .segment = row.segment, .totals = row.totals, .parked_wall_ns = row.parked_wall_ns, .hold = row.hold != 0,
     };
     *rest = weft_slice_of(rest->data + sizeof row + row.name_len, rest->len - sizeof row - row.name_len);
     return 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cursor_store.h: the file of a disk journal that holds the places of its readers.
  *
- * One row a name: how far all is settled, and the journal's totals up to there, so that what waits (and what turns out to be
- * lost) can be told exactly after a restart. Written whole and replaced in one step; a file that is not right says nothing
+ * One row a name: how far all is settled, and how much that is of the segment in which the place is, so that what waits (and what
+ * turns out to be lost) can be told exactly after a restart. Written whole and replaced in one step; a file that is not right says nothing
  * at all. Private to journal*.c and cursor*.c. Pure: bytes in, rows out.
  */
 #ifndef WEFT_CORE_CURSOR_STORE_H
@@ -14,7 +14,8 @@
 struct weft_saved_place {
     struct weft_slice name;      /* into the bytes that were decoded */
     uint64_t settled_sequence;
-    struct weft_totals totals;   /* accounted for */
+    uint64_t segment;            /* the number of the one it is in; 0: the totals are not known */
+    struct weft_totals totals;   /* of what is done of that segment */
     uint64_t parked_wall_ns;     /* 0: it had a reader */
     bool hold;
 };

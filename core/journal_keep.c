@@ -26,8 +26,9 @@ enum { SAVE_MS = 100, LOOK_MS = 1000, READ_TRIES = 100 };
 /* ---- saving ---- */
 
 /* The settled sequence and the sums that go with it; those that went together last when the reader is in the middle of moving
- * them. Under the lock. */
-static void read_place(struct weft_cursor *c)
+ * them. A cursor that was placed behind open reservations counts them as if they were published: then nothing is said of
+ * the sums (segment 0). Under the lock. */
+static void read_place(struct weft_cursor *c, uint64_t published)
 {
     for (int i = 0; i < READ_TRIES; i++) {
         unsigned before = atomic_load_explicit(&c->turn, memory_order_acquire);
@@ -35,7 +36,8 @@ static void read_place(struct weft_cursor *c)
         struct weft_totals totals = weft_cursor_accounted(c);
         if (before % 2 == 0 && atomic_load_explicit(&c->turn, memory_order_acquire) == before) {
             c->saved_sequence = sequence;
-            c->saved_totals = totals;
+            c->saved_segment = published < sequence ? 0 : c->settled.segment->number;
+            c->saved_totals = weft_totals_minus(totals, c->settled.segment->before);
             return;
         }
     }
@@ -44,13 +46,16 @@ static void read_place(struct weft_cursor *c)
 
 static void put_places(struct weft_journal *j, struct weft_buf *b)
 {
+    uint64_t published = weft_journal_published(j);
+
     weft_cursor_store_begin(b, j->dir.journal_id);
     for (struct weft_cursor *c = j->cursors; c; c = c->next) {
         if (c->transient)
             continue;
-        read_place(c);
+        read_place(c, published);
         weft_cursor_store_put(b, &(struct weft_saved_place){
-            .name = weft_slice_of(c->name, strlen(c->name)), .settled_sequence = c->saved_sequence, .totals = c->saved_totals,
+            .name = weft_slice_of(c->name, strlen(c->name)), .settled_sequence = c->saved_sequence, .segment = c->saved_segment,
+            .totals = c->saved_totals,
             .parked_wall_ns = c->parked ? c->parked_wall_ns : 0, .hold = c->hold });
     }
     weft_cursor_store_end(b);

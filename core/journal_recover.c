@@ -211,7 +211,7 @@ static int scan_one(struct recovery *r, struct weft_segment *s, bool *ret_kept)
     weft_segment_scan(s, &scan, see_nothing, NULL);
     struct weft_totals lost = weft_totals_plus(lost_in(s, &scan), scan.rotten);
     s->totals = weft_totals_plus(scan.good, lost);
-    s->recount = scan.missing > 0;
+    s->recount = scan.missing > 0 || scan.unpublished > 0 || scan.torn_bytes > 0;
     s->end_sequence = scan.end_sequence;
     atomic_store_explicit(&s->reserved, scan.end, memory_order_relaxed);
     atomic_store_explicit(&s->newest_wall_ns, scan.newest_wall_ns, memory_order_relaxed);
@@ -375,14 +375,6 @@ static void put(struct weft_cursor *c, struct weft_segment *s, size_t offset, ui
     atomic_store_explicit(&c->settled_sequence, sequence - 1, memory_order_relaxed);
 }
 
-static struct weft_totals clamped(struct weft_totals t, struct weft_totals least, struct weft_totals most)
-{
-    bool sane = t.records >= least.records && t.items >= least.items && t.bytes >= least.bytes && t.records <= most.records
-                && t.items <= most.items && t.bytes <= most.bytes;
-
-    return sane ? t : least;
-}
-
 /* What lay between a place and the segment behind it: given back because it had been settled, or missing. */
 static bool is_missing(const struct recovery *r, const struct weft_segment *s)
 {
@@ -408,6 +400,19 @@ static struct weft_totals counted_up_to(struct weft_segment *s, uint64_t sequenc
     return sum;
 }
 
+/* All that is known of the place is in its segment, which is not there: what is left of that is not known, what came behind it is. */
+static struct weft_totals missing_before(const struct weft_journal *j, const struct weft_segment *s,
+                                         const struct weft_saved_place *p)
+{
+    const struct weft_segment *prev = NULL;
+
+    for (const struct weft_segment *at = j->head; at != s; at = at->next)
+        prev = at;
+    if (!prev || prev->number < p->segment)
+        return (struct weft_totals){ .records = s->first_sequence - 1 - p->settled_sequence };
+    return weft_totals_minus(s->before, weft_totals_plus(prev->before, prev->totals));
+}
+
 /* Where the place is now: in a segment, before one, or behind everything. */
 static void locate(struct recovery *r, struct weft_cursor *c, const struct weft_saved_place *p)
 {
@@ -425,12 +430,11 @@ static void locate(struct recovery *r, struct weft_cursor *c, const struct weft_
         put(c, s, s->begin, s->first_sequence);
         c->base = s->before;
         if (c->hold && is_missing(r, s))
-            c->found_lost = weft_totals_minus(s->before, clamped(p->totals, (struct weft_totals){ 0 }, s->before));
+            c->found_lost = missing_before(j, s, p);
     } else {
         put(c, s, s->begin, next);
         c->unresolved = true;
-        c->base = s->recount ? counted_up_to(s, next)
-                             : clamped(p->totals, s->before, weft_totals_plus(s->before, s->totals));
+        c->base = s->recount || p->segment != s->number ? counted_up_to(s, next) : weft_totals_plus(s->before, p->totals);
     }
 }
 
@@ -451,7 +455,8 @@ static int add_place(struct recovery *r, const struct weft_saved_place *p)
     locate(r, c, p);
     c->start_sequence = c->settled.sequence;
     c->saved_sequence = c->settled.sequence - 1;
-    c->saved_totals = c->base;
+    c->saved_segment = c->settled.segment->number;
+    c->saved_totals = weft_totals_minus(c->base, c->settled.segment->before);
     weft_cursor_keep(c);
     c->next = j->cursors;
     j->cursors = c;
@@ -473,7 +478,7 @@ static int add_places(struct recovery *r, struct weft_slice rows)
 static int keep_everything(struct recovery *r)
 {
     struct weft_journal *j = r->j;
-    struct weft_saved_place p = { .name = WEFT_SLICE(WEFT_LOST_PLACES), .hold = true, .totals = j->head->before };
+    struct weft_saved_place p = { .name = WEFT_SLICE(WEFT_LOST_PLACES), .hold = true };
 
     j->recovery.cursors_lost = true;
     weft_log(j->log, WEFT_LOG_WARN, j->name,

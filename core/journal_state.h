@@ -103,8 +103,9 @@ struct weft_cursor {
     _Atomic unsigned turn;          /* odd while the sums below are being moved by the reader */
     _Atomic uint64_t settled_sequence; /* the last one that is done */
     _Atomic uint64_t done_records, done_items, done_bytes;
-    uint64_t saved_sequence;        /* the last pair that went together; under the lock */
-    struct weft_totals saved_totals;
+    uint64_t saved_sequence;        /* the last three that went together; under the lock */
+    uint64_t saved_segment;
+    struct weft_totals saved_totals; /* of what is done of that segment */
 };
 
 static inline struct weft_place weft_place_start(struct weft_segment *s)

@@ -80,7 +80,7 @@ struct weft_segment {
     uint64_t file_number;      /* in its name */
     bool sealed;               /* its totals are on disk */
     bool verify;               /* bytes come from disk: entries must be checked before use. Changed while nobody has it */
-    bool recount;              /* what readers had added up in it is not what it has: its gaps say nothing */
+    bool recount;              /* what readers had added up in it is not what it has: records of it are gone */
     uint32_t seed;             /* of its entries' crcs: those of a file's former life never match */
     size_t rotten_seen;        /* up to where bad entries have been counted; under the lock */
     size_t synced;             /* up to where fdatasync has covered it; under the lock */
