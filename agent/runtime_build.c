@@ -231,7 +231,10 @@ static int build_instance(struct weft_runtime *rt, struct weft_rt_receiver *r, s
     instance->n_loops = (unsigned)r->n_instances;
     instance->memory_limit = weft_memory_receiver_budget(&rt->memory);
     instance->account = r->account;
-    instance->keep_path = r->component->type.receiver->finish ? weft_keep_path(rt->config, r->component, &rt->arena) : NULL;
+    if (instance->type->finish) {
+        instance->keep = weft_shelf_keep(rt->shelf, r->component->id);
+        instance->keep_path = weft_keep_path(rt->config, r->component, &rt->arena);
+    }
     for (int s = 0; s < WEFT_SIGNALS; s++) {
         if (!r->intakes[s])
             continue;

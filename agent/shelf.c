@@ -7,6 +7,7 @@
 
 #include "agent/directory.h"
 #include "agent/pipeline.h"
+#include "agent/shelf_kept.h"
 #include "agent/shelf_letters.h"
 #include "core/clock.h"
 #include "core/err.h"
@@ -58,6 +59,7 @@ struct weft_shelf {
     struct entry *first;
     struct weft_shelf_letters *letters;
     struct held *held;
+    struct weft_shelf_kept *kept;
     const struct weft_service *service; /* of the round */
     size_t n_pipelines;
     size_t n_released;
@@ -633,6 +635,11 @@ void weft_shelf_set_log(struct weft_shelf *s, const struct weft_log *log)
     s->log = *log;
 }
 
+struct weft_buf *weft_shelf_keep(struct weft_shelf *s, const char *id)
+{
+    return weft_shelf_kept_get(&s->kept, id);
+}
+
 void weft_shelf_free(struct weft_shelf *s)
 {
     if (!s)
@@ -643,6 +650,7 @@ void weft_shelf_free(struct weft_shelf *s)
         free_entry(e);
     }
     weft_shelf_letters_close(&s->letters, &s->log, true);
+    weft_shelf_kept_free(&s->kept);
     s->service = NULL;
     let_directories_go(s);
     free(s);

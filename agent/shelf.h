@@ -23,6 +23,7 @@
 #define WEFT_AGENT_SHELF_H
 
 #include "agent/service.h"
+#include "core/buf.h"
 #include "core/journal.h"
 #include "core/log.h"
 
@@ -59,6 +60,9 @@ int weft_shelf_take(struct weft_shelf *s, const char *id, enum weft_signal signa
 
 /* The dead letters of exporter `id`; they stay the shelf's. The same. */
 int weft_shelf_take_letters(struct weft_shelf *s, const char *id, struct weft_letters **ret_letters);
+
+/* Room in which receiver `id` may leave something to the one of that id in the next configuration. NULL: no memory. */
+struct weft_buf *weft_shelf_keep(struct weft_shelf *s, const char *id);
 
 /* Finds the orphans. Those that cannot be opened are left alone, with a log line. */
 void weft_shelf_finish(struct weft_shelf *s);

@@ -9,6 +9,7 @@
 #define WEFT_CORE_COMPONENT_H
 
 #include "core/arena.h"
+#include "core/buf.h"
 #include "core/journal.h"
 #include "core/ledger.h"
 #include "core/log.h"
@@ -98,6 +99,8 @@ struct weft_receiver {
     unsigned loop_index, n_loops;          /* which of the instances this is */
     uint64_t memory_limit;                 /* bytes this instance may hold in buffers of its own */
     struct weft_account *account;          /* of the receiver, all instances: every buffer that grows takes from it; NULL in tests */
+    struct weft_buf *keep;                 /* what the receiver leaves in it in finish, the one of its id in the next configuration
+                                              finds at start; it ends with the process. NULL: no such room */
     const char *keep_path;                 /* a file for what must outlive the process; the receiver makes it, and its directory
                                               when missing, and may make others beside it that begin with its name; NULL: none */
     struct weft_sink *sinks[WEFT_SIGNALS]; /* NULL: no pipeline wants that signal from us */

@@ -80,7 +80,8 @@ struct filelog {
     struct weft_buf saved_bytes;
     uint64_t last_ticket, tries_at_ms; /* of the last save; when one that failed is tried again, 0: it did not fail */
     bool checkpointing;              /* places have been noted and wait for the mark to pass */
-    uint64_t checkpoint_ms, noted_commits;
+    uint64_t checkpoint_ms, noted_commits; /* when and at what they were noted */
+    bool prepared;                   /* there is a table of files */
     bool started, quiet;             /* handles are open; no new work */
     uv_timer_t poll_timer, kick_timer;
     uv_idle_t idle;
@@ -379,25 +380,27 @@ static void on_saved(void *data, uint64_t ticket, int err)
     start_reading(f);
 }
 
-/* One checkpoint after the other: note where the files are, wait until all of that is safe, save it. */
+/* One checkpoint after the other: note where the files are, wait until all of that is safe, save it. On disk a journal
+ * may lose its last moments in a power cut (service.journal.sync), so what is there is trusted after a while only. */
 static void checkpoint(struct filelog *f, uint64_t now_ms)
 {
     struct weft_sink *sink = f->base.sinks[WEFT_LOGS];
+    const bool old = now_ms - f->checkpoint_ms >= CHECKPOINT_MS;
 
-    if (!f->saver || now_ms - f->checkpoint_ms < CHECKPOINT_MS)
+    if (!f->saver)
         return;
-    if (f->checkpointing && sink->passed(sink, MARK_CHECKPOINT)) {
+    if (f->checkpointing && (old || !sink->on_disk) && sink->passed(sink, MARK_CHECKPOINT)) {
         weft_filelog_set_keep_noted(&f->set);
         f->checkpointing = false;
         f->set.unsaved = true;
     }
-    if (!f->checkpointing && f->reader.commits != f->noted_commits) {
+    if (!f->checkpointing && old && f->reader.commits != f->noted_commits) {
         weft_filelog_set_note(&f->set);
         sink->mark(sink, MARK_CHECKPOINT);
         f->noted_commits = f->reader.commits;
         f->checkpointing = true;
+        f->checkpoint_ms = now_ms;
     }
-    f->checkpoint_ms = now_ms;
 }
 
 static void save_when_due(struct filelog *f, uint64_t now_ms)
@@ -406,14 +409,27 @@ static void save_when_due(struct filelog *f, uint64_t now_ms)
         save(f, now_ms);
 }
 
-/* Opens what has been kept. Without it the receiver works, and forgets. */
+/* What the receiver before us left, in the same process. */
+static void inherit(struct filelog *f)
+{
+    struct weft_buf *left = f->base.keep;
+
+    if (!left || left->len == 0)
+        return;
+    f->set.loaded = weft_filelog_positions_decode(weft_buf_slice(left), &f->set.known, &f->set.settled) == 0;
+    weft_buf_release(left);
+}
+
+/* Opens what has been kept. Without it the receiver works, and knows no more than the journals over a restart. */
 static void load(struct filelog *f)
 {
     const char *name;
     int dir_fd;
 
-    if (!f->base.keep_path)
+    if (!f->base.keep_path) {
+        inherit(f);
         return;
+    }
     int err = weft_filelog_positions_open(f->base.keep_path, &dir_fd, &name);
     if (err) {
         tell_unsaved(f, err);
@@ -431,6 +447,7 @@ static void load(struct filelog *f)
         tell_unsaved(f, err);
     }
     f->set.saves = f->saver != NULL;
+    f->set.unsaved = true; /* even an empty table says that files which come later are new ones */
 }
 
 static void on_forget(void *data, const struct weft_filelog_entry *e)
@@ -549,6 +566,7 @@ static int prepare(struct filelog *f)
         .on_problem = on_problem, .data = f,
     };
     weft_filelog_set_init(&f->set, (size_t)f->fingerprint_size);
+    f->prepared = true;
     f->set.known.on_forget = on_forget;
     f->set.known.data = f;
     weft_buf_init(&f->saved_bytes, WEFT_FILELOG_POSITIONS_MAX);
@@ -635,12 +653,25 @@ static void keep_what_is_safe(struct filelog *f)
         tell_unsaved(f, err);
 }
 
+/* For a receiver in the same process, which finds the same journals: all that was read, safe or not. */
+static void bequeath(struct filelog *f)
+{
+    weft_filelog_set_note(&f->set);
+    weft_filelog_set_keep_noted(&f->set);
+    weft_buf_reset(f->base.keep);
+    if (weft_filelog_positions_encode(&f->set.known, !f->base.sinks[WEFT_LOGS]->on_disk, f->base.keep) != 0)
+        weft_buf_reset(f->base.keep);
+}
+
 static void finish(struct weft_receiver *self)
 {
     struct filelog *f = (struct filelog *)self;
 
     if (f->saver)
         keep_what_is_safe(f);
+    else if (f->base.keep && f->prepared)
+        bequeath(f);
+    f->prepared = false;
     weft_filelog_saver_free(f->saver);
     f->saver = NULL;
     weft_buf_release(&f->saved_bytes);

@@ -77,6 +77,28 @@ enum weft_filelog_likeness weft_filelog_compare(struct weft_filelog_scratch *s, 
     return weft_filelog_hash(bytes) == place->tail ? WEFT_FILELOG_SAME : WEFT_FILELOG_OTHER;
 }
 
+enum { MARK_BITS = 24, END = 256 };
+
+uint64_t weft_filelog_mark(uint64_t offset, uint64_t tail)
+{
+    return offset << MARK_BITS | (tail & ((1u << MARK_BITS) - 1));
+}
+
+uint64_t weft_filelog_mark_offset(uint64_t mark)
+{
+    return mark >> MARK_BITS;
+}
+
+bool weft_filelog_mark_holds(struct weft_filelog_scratch *s, uint64_t mark, int fd, uint64_t size)
+{
+    const uint64_t offset = weft_filelog_mark_offset(mark);
+    const size_t len = offset < WEFT_FILELOG_TAIL_MAX ? (size_t)offset : WEFT_FILELOG_TAIL_MAX;
+    struct weft_slice bytes;
+
+    return offset <= size && weft_filelog_read_at(s, fd, offset - len, len, &bytes) &&
+           weft_filelog_mark(offset, weft_filelog_hash(bytes)) == mark;
+}
+
 bool weft_filelog_print_grow(struct weft_filelog_scratch *s, struct weft_filelog_entry *e, int fd, uint64_t size)
 {
     const size_t want = size < s->print_size ? (size_t)size : s->print_size;
@@ -98,7 +120,7 @@ bool weft_filelog_print_grow(struct weft_filelog_scratch *s, struct weft_filelog
 
 bool weft_filelog_ends_within(struct weft_filelog_scratch *s, int a, uint64_t a_size, int b)
 {
-    const size_t len = a_size < WEFT_FILELOG_TAIL_MAX ? (size_t)a_size : WEFT_FILELOG_TAIL_MAX;
+    const size_t len = a_size < END ? (size_t)a_size : END;
     struct weft_slice bytes;
 
     if (!weft_filelog_read_at(s, a, a_size - len, len, &bytes))

@@ -33,6 +33,15 @@ enum weft_filelog_likeness {
 enum weft_filelog_likeness weft_filelog_compare(struct weft_filelog_scratch *s, const struct weft_filelog_entry *e,
                                                 const struct weft_filelog_place *place, int fd, uint64_t size);
 
+/* What a record's source says of a place: where it is, and 24 bits of the hash over the bytes before it (as many as
+ * WEFT_FILELOG_TAIL_MAX), so that a journal alone can tell whether a file is still the one that it was read from. Grows with the
+ * offset, which may be up to 1 TiB. */
+uint64_t weft_filelog_mark(uint64_t offset, uint64_t tail);
+uint64_t weft_filelog_mark_offset(uint64_t mark);
+
+/* True when the file reaches the place and has these bytes before it. */
+bool weft_filelog_mark_holds(struct weft_filelog_scratch *s, uint64_t mark, int fd, uint64_t size);
+
 /* Looks whether the file still begins as `e` says, and lengthens the print with what has been added. False: it does not. */
 bool weft_filelog_print_grow(struct weft_filelog_scratch *s, struct weft_filelog_entry *e, int fd, uint64_t size);
 

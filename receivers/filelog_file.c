@@ -114,6 +114,7 @@ static uint64_t stands_at(const struct weft_filelog_file *f, struct weft_sink *s
 
     if (!sink->position(sink, i, f->id, &position))
         return f->base;
+    position = weft_filelog_mark_offset(position);
     return f->base_is_newer && position < f->base ? f->base : position;
 }
 
@@ -248,12 +249,30 @@ static ssize_t read_at(const struct weft_filelog_file *f, uint8_t *buf, size_t l
     return n < 0 ? -errno : n;
 }
 
-static int commit(const struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink, uint64_t position)
+/* The bytes before the place `taken` bytes into the buffer, hashed. */
+static uint64_t tail_at(const struct weft_filelog_file *f, const struct weft_filelog_reader *r, size_t taken, uint32_t *ret_len)
 {
+    uint8_t bytes[WEFT_FILELOG_TAIL_MAX];
+    const uint64_t offset = f->position + taken;
+    const size_t len = offset < sizeof bytes ? (size_t)offset : sizeof bytes;
+
+    *ret_len = (uint32_t)len;
+    if (taken >= len)
+        return weft_filelog_hash(weft_slice_of(r->buf + taken - len, len));
+    const size_t before = len - taken;
+    if (pread(f->fd, bytes, before, (off_t)(f->position - before)) != (ssize_t)before)
+        *ret_len = 0; /* the file is being cut */
+    memcpy(bytes + before, r->buf, taken);
+    return weft_filelog_hash(weft_slice_of(bytes, *ret_len));
+}
+
+static int commit(const struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink, size_t taken)
+{
+    uint32_t tail_len;
     struct weft_record record = {
         .signal = WEFT_LOGS,
         .n_items = r->batch.n_items,
-        .source = { f->id, position },
+        .source = { f->id, weft_filelog_mark(f->position + taken, tail_at(f, r, taken, &tail_len)) },
         .again = f->position < f->again_until,
         .payload = weft_buf_slice(&r->batch.payload),
     };
@@ -281,7 +300,7 @@ static int settle_lines(struct weft_filelog_file *f, struct weft_filelog_reader 
         err = gather(r, f, bytes, flush, wall_ns, max_items, ret_taken);
         if (err)
             return err;
-        err = commit(f, r, sink, f->position + *ret_taken);
+        err = commit(f, r, sink, *ret_taken);
         if (err == WEFT_ERR_TOO_LARGE && r->payload_target > r->batch.payload.len / 2)
             r->payload_target = r->batch.payload.len / 2; /* and so from now on */
         max_items = r->batch.n_items / 2;
@@ -299,9 +318,8 @@ static void advance(struct weft_filelog_file *f, const struct weft_filelog_reade
 {
     if (taken == 0)
         return;
+    f->tail = tail_at(f, r, taken, &f->tail_len);
     f->position += taken;
-    f->tail_len = taken < WEFT_FILELOG_TAIL_MAX ? (uint32_t)taken : WEFT_FILELOG_TAIL_MAX;
-    f->tail = weft_filelog_hash(weft_slice_of(r->buf + taken - f->tail_len, f->tail_len));
 }
 
 int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink,

@@ -38,11 +38,11 @@ static uint64_t id_of(const struct weft_filelog_set *set, const struct weft_file
 /* *ret_least: where the journal that is least far stands, of those that know the id. False: none does. */
 static bool is_journalled(const struct weft_filelog_set *set, uint64_t id, uint64_t *ret_least)
 {
-    uint64_t position, least = UINT64_MAX;
+    uint64_t mark, least = UINT64_MAX;
 
     for (size_t i = 0; set->sink && i < set->sink->n_journals; i++)
-        if (set->sink->position(set->sink, i, id, &position) && position < least)
-            least = position;
+        if (set->sink->position(set->sink, i, id, &mark) && weft_filelog_mark_offset(mark) < least)
+            least = weft_filelog_mark_offset(mark);
     if (least == UINT64_MAX)
         return false;
     *ret_least = least;
@@ -79,17 +79,34 @@ static bool journalled_epoch(const struct weft_filelog_set *set, const struct we
     return found;
 }
 
+/* True when the file has, where the journals stopped reading what is called `id`, the bytes that stood there. *ret_known: a
+ * journal knows it well enough to be evidence. */
+static bool journals_agree(struct weft_filelog_set *set, uint64_t id, int fd, uint64_t size, bool *ret_known)
+{
+    uint64_t mark;
+
+    *ret_known = false;
+    for (size_t i = 0; set->sink && i < set->sink->n_journals; i++) {
+        if (!set->sink->position(set->sink, i, id, &mark))
+            continue;
+        if (!weft_filelog_mark_holds(&set->scratch, mark, fd, size))
+            return false;
+        *ret_known = *ret_known || weft_filelog_mark_offset(mark) >= WEFT_FILELOG_PRINT_MIN;
+    }
+    return true;
+}
+
 /* ---- binding ---- */
 
-/* The file is read on as `e` says. The furthest place of any journal. */
-static uint64_t tie(struct weft_filelog_set *set, struct weft_filelog_file *f, struct weft_filelog_entry *e)
+/* The file is read on as `e` says. */
+static void tie(struct weft_filelog_set *set, struct weft_filelog_file *f, struct weft_filelog_entry *e)
 {
     f->entry = e;
     f->id = e->id;
     e->file = f;
     e->seen_s = set->wall_s;
     (void)weft_filelog_known_rename(e, f->path);
-    return weft_filelog_file_resume(f, set->sink, &e->now, set->settled);
+    (void)weft_filelog_file_resume(f, set->sink, &e->now, set->settled);
 }
 
 /* Nothing of the file may be committed before its entry is on disk. */
@@ -116,7 +133,7 @@ static int make_entry(struct weft_filelog_set *set, struct weft_filelog_file *f,
     e->id = id_of(set, f, epoch);
     e->born_ns = f->born_ns;
     note_all(e, (struct weft_filelog_place){ .offset = offset });
-    (void)tie(set, f, e);
+    tie(set, f, e);
     (void)weft_filelog_print_grow(&set->scratch, e, f->fd, size_of(f));
     save_first(set, f);
     return 0;
@@ -138,11 +155,12 @@ static bool meet_in_journal(struct weft_filelog_set *set, struct weft_filelog_fi
 {
     uint32_t epoch;
     uint64_t least;
+    bool known;
 
     if ((f->born_ns == 0 && set->loaded) || !journalled_epoch(set, f, &epoch, &least))
         return false;
     *ret_err = make_entry(set, f, epoch, least);
-    if (!*ret_err && (f->again_until > size_of(f) || f->position > size_of(f)))
+    if (!*ret_err && !journals_agree(set, f->id, f->fd, size_of(f), &known))
         weft_filelog_meet_cut(set, f, f->grown_ms);
     return true;
 }
@@ -155,7 +173,15 @@ struct kin {
 
 static bool may_be_kin(const struct weft_filelog_entry *e, uint64_t size, bool first)
 {
-    return !e->provisional && e->print_len >= WEFT_FILELOG_PRINT_MIN && e->print_len <= size && (e->file || e->former || first);
+    return !e->provisional && e->print_len <= size && (e->file || e->former || first);
+}
+
+bool weft_filelog_meet_has(struct weft_filelog_set *set, const struct weft_filelog_entry *e, int fd, uint64_t size)
+{
+    bool known;
+
+    return weft_filelog_compare(&set->scratch, e, &e->now, fd, size) == WEFT_FILELOG_SAME &&
+           journals_agree(set, e->id, fd, size, &known) && (known || e->print_len >= WEFT_FILELOG_PRINT_MIN);
 }
 
 static struct kin find_kin(struct weft_filelog_set *set, const struct weft_filelog_file *f, bool first)
@@ -170,37 +196,32 @@ static struct kin find_kin(struct weft_filelog_set *set, const struct weft_filel
         struct weft_slice bytes;
         if (!may_be_kin(e, size, first))
             continue;
-        if (hashed != e->print_len) {
+        if (e->print_len > 0 && hashed != e->print_len) {
             if (!weft_filelog_read_at(&set->scratch, f->fd, 0, e->print_len, &bytes))
                 continue;
             hash = weft_filelog_hash(bytes);
             hashed = e->print_len;
         }
-        if (hash != e->print)
+        if (e->print_len > 0 && hash != e->print)
             continue;
         if (e->file)
-            kin.twin = e;
-        else if (weft_filelog_compare(&set->scratch, e, &e->now, f->fd, size) == WEFT_FILELOG_SAME &&
+            kin.twin = e->print_len >= WEFT_FILELOG_PRINT_MIN ? e : kin.twin;
+        else if (weft_filelog_meet_has(set, e, f->fd, size) &&
                  (!kin.lost || e->now.offset > kin.lost->now.offset))
             kin.lost = e;
     }
     return kin;
 }
 
-/* The entry, which has no file, goes on in this one. 0, or what make_entry says. */
-static int inherit(struct weft_filelog_set *set, struct weft_filelog_file *f, struct weft_filelog_entry *e)
+/* The entry, which has no file, goes on in this one. */
+static void inherit(struct weft_filelog_set *set, struct weft_filelog_file *f, struct weft_filelog_entry *e)
 {
     weft_filelog_known_attach(&set->known, e, f->device, f->inode);
     e->born_ns = f->born_ns;
     f->pending = 0;
     f->dirty = true;
-    if (tie(set, f, e) > size_of(f)) { /* a journal has more than there is: it cannot be the same after all */
-        make_former(set, e);
-        f->entry = NULL;
-        return make_entry(set, f, fresh_epoch(set, f, 0), 0);
-    }
+    tie(set, f, e);
     save_first(set, f);
-    return 0;
 }
 
 static int meet_new(struct weft_filelog_set *set, struct weft_filelog_file *f, bool first, bool from_end, uint64_t now_ms)
@@ -210,8 +231,10 @@ static int meet_new(struct weft_filelog_set *set, struct weft_filelog_file *f, b
 
     if (kin.twin && weft_filelog_set_poll(set, kin.twin->file, now_ms, 0)) /* it was cut just now: its content is free */
         kin = find_kin(set, f, first);
-    if (kin.lost)
-        return inherit(set, f, kin.lost);
+    if (kin.lost) {
+        inherit(set, f, kin.lost);
+        return 0;
+    }
     if (meet_in_journal(set, f, &err))
         return err;
     err = make_entry(set, f, fresh_epoch(set, f, 0), from_end ? size_of(f) : 0);
@@ -234,10 +257,10 @@ int weft_filelog_meet(struct weft_filelog_set *set, struct weft_filelog_file *f,
     if (!e)
         return meet_new(set, f, first, from_end, now_ms);
     const bool reborn = e->born_ns && f->born_ns && e->born_ns != f->born_ns;
-    const enum weft_filelog_likeness like = weft_filelog_compare(&set->scratch, e, &e->now, f->fd, size);
-    if (like == WEFT_FILELOG_SAME && !(reborn && e->print_len == 0)) {
-        if (tie(set, f, e) > size)
-            weft_filelog_meet_cut(set, f, now_ms);
+    bool known;
+    if (weft_filelog_compare(&set->scratch, e, &e->now, f->fd, size) == WEFT_FILELOG_SAME && !(reborn && e->print_len == 0) &&
+        journals_agree(set, e->id, f->fd, size, &known)) {
+        tie(set, f, e);
         return 0;
     }
     make_former(set, e);
@@ -294,8 +317,7 @@ static void succeed(struct weft_filelog_set *set, struct weft_filelog_file *f, s
         weft_filelog_known_drop(&set->known, f->entry);
         e->heirs--;
         f->twin = NULL;
-        if (inherit(set, f, e) != 0)
-            f->hold = WEFT_FILELOG_FREE;
+        inherit(set, f, e);
         return;
     case WEFT_FILELOG_CUT:
         go_alone(set, f, size); /* all of it was read in the original */

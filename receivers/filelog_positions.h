@@ -21,7 +21,7 @@
 enum {
     WEFT_FILELOG_POSITIONS_MAX = 64 << 20, /* bytes of the file */
     WEFT_FILELOG_PRINT_MAX = 1 << 20,      /* bytes that a fingerprint covers at most */
-    WEFT_FILELOG_TAIL_MAX = 256,
+    WEFT_FILELOG_TAIL_MAX = 64,
     WEFT_FILELOG_NAME_MAX = 240,           /* of the file, with the terminator; others are named after it */
 };
 

@@ -246,11 +246,10 @@ static bool holds(struct weft_filelog_set *set, const struct weft_filelog_entry 
     struct weft_filelog_file *f;
     struct stat st;
 
-    if (e->print_len < WEFT_FILELOG_PRINT_MIN || stat(path, &st) < 0 || !S_ISREG(st.st_mode) || find(set, st.st_dev, st.st_ino) ||
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || find(set, st.st_dev, st.st_ino) ||
         weft_filelog_file_open(path, &f) != 0)
         return false;
-    const bool same = (uint64_t)st.st_size >= e->now.offset &&
-                      weft_filelog_compare(&set->scratch, e, &e->now, f->fd, (uint64_t)st.st_size) == WEFT_FILELOG_SAME;
+    const bool same = weft_filelog_meet_has(set, e, f->fd, (uint64_t)st.st_size);
     weft_filelog_file_close(f);
     return same;
 }

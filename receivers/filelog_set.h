@@ -81,6 +81,10 @@ void weft_filelog_set_release(struct weft_filelog_set *set); /* closes too; acce
  * it cannot be followed. */
 int weft_filelog_meet(struct weft_filelog_set *set, struct weft_filelog_file *f, bool first, bool from_end, uint64_t now_ms);
 
+/* All that was read of `e` stands in the file: its print, its tail and what the journals remember say so, and one of them says
+ * enough. */
+bool weft_filelog_meet_has(struct weft_filelog_set *set, const struct weft_filelog_entry *e, int fd, uint64_t size);
+
 /* A file of the set was cut: its entry becomes a former one, and it goes on with a new one. */
 void weft_filelog_meet_cut(struct weft_filelog_set *set, struct weft_filelog_file *f, uint64_t now_ms);
 

@@ -31,7 +31,7 @@ static struct weft_filelog_entry *put(struct weft_filelog_known *k, uint64_t ino
     e->print_len = 1000;
     e->epoch = (uint32_t)inode % 5;
     e->seen_s = 1795197134 + inode;
-    e->safe = (struct weft_filelog_place){ offset, inode * 77, offset < 256 ? (uint32_t)offset : 256 };
+    e->safe = (struct weft_filelog_place){ offset, inode * 77, offset < 64 ? (uint32_t)offset : 64 };
     return e;
 }
 
