@@ -151,8 +151,10 @@ static void put_pipeline(struct weft_buf *b, const struct weft_runtime *rt, cons
     put_text(b, "mode", p->entry->path ? "disk" : "memory");
     put_text(b, "disk_state", weft_disk_state_name(s.disk_state));
     put_text(b, "disk_error", s.disk_error ? weft_err_text(s.disk_error) : NULL);
+    const double fill = weft_journal_fill(journal);
     put_key(b, "fill");
-    weft_json_put_double(b, weft_journal_fill(journal));
+    weft_json_put_double(b, fill);
+    put_text(b, "shedding", fill * 1000 >= WEFT_SHED_INFO ? "info" : fill * 1000 >= WEFT_SHED_DEBUG ? "debug" : NULL);
     weft_buf_append_byte(b, '}');
 }
 

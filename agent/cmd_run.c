@@ -366,7 +366,7 @@ static void raise_fd_limit(void)
  * bodies leaves it with as much again as all owners hold. */
 static void limit_malloc(void)
 {
-    enum { ARENAS = 2, MAPPED_FROM = 512 << 10, KEPT = 1 << 20 };
+    enum { ARENAS = 2, MAPPED_FROM = 1 << 20, KEPT = 2 << 20 };
 
     (void)mallopt(M_ARENA_MAX, ARENAS); /* an arena a thread would be memory that nobody uses */
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);

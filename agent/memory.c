@@ -2,6 +2,7 @@
 /* memory.c: see memory.h. */
 #include "agent/memory.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <uv.h>
 
@@ -42,8 +43,20 @@ int weft_memory_open(struct weft_memory *m, const struct weft_memory_plan *plan)
     return 0;
 }
 
+/* Whoever took has given back: a difference is a leak, or an owner that counts wrongly. */
+static bool is_even(void *ctx, const struct weft_account *a)
+{
+    const struct weft_memory *m = ctx;
+    bool counts = a->parent == m->ingest || a->parent == m->export;
+
+    assert(!counts || atomic_load(&a->used) == 0);
+    (void)counts;
+    return true;
+}
+
 void weft_memory_close(struct weft_memory *m)
 {
+    weft_ledger_visit(m->ledger, is_even, m);
     weft_ledger_close(m->ledger);
     *m = (struct weft_memory){ 0 };
 }

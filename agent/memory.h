@@ -37,7 +37,7 @@ enum { WEFT_MEMORY_PROCESS = 10 << 20, WEFT_MEMORY_LEAST = 8 << 20 };
 
 /* 0 or UV_ENOMEM. */
 int weft_memory_open(struct weft_memory *m, const struct weft_memory_plan *plan);
-void weft_memory_close(struct weft_memory *m); /* accepts a zeroed one */
+void weft_memory_close(struct weft_memory *m); /* all that was taken has been given back; accepts a zeroed one */
 
 /* A new account for one owner. NULL: no memory. */
 struct weft_account *weft_memory_journal(struct weft_memory *m, const char *id);
