@@ -411,7 +411,7 @@ static void host_done(struct weft_exporter *exporter, struct weft_batch *batch, 
 
     assert(b->place == WEFT_LANE_OUT);
     uv_update_time(&lane->loop); /* a send that blocked must not shorten the wait */
-    weft_lane_flush_letters(lane);
+    weft_lane_end_letters(lane);
     lane->n_out--;
     weft_lane_returned(lane, b);
     atomic_fetch_sub_explicit(&lane->in_flight, 1, memory_order_relaxed);

@@ -254,7 +254,7 @@ void weft_lane_judge(struct weft_lane *lane, struct weft_lane_batch *b, enum wef
     }
     (void)weft_lane_count_marked(lane, b);
     (void)weft_lane_mark(lane, b, 0, b->base.n_items, state, reason, detail);
-    weft_lane_flush_letters(lane);
+    weft_lane_end_letters(lane);
     weft_lane_count_lost(lane, b, state, reason, b->base.n_items - b->counted); /* what the exporter marked without a word */
 }
 

@@ -42,7 +42,9 @@ static int put_letter(struct weft_lane *lane, const struct weft_lane_batch *b, c
 
     if (end - first < record->n_items) {
         weft_buf_reset(&lane->letter_body);
-        int err = weft_otlp_cut(b->base.signal, record->payload, first, end, &lane->letter_body);
+        if (lane->cutter.payload.data != record->payload.data)
+            weft_otlp_cutter_begin(&lane->cutter, b->base.signal, record->payload);
+        int err = weft_otlp_cutter_cut(&lane->cutter, first, end, &lane->letter_body);
         if (err)
             return err;
         letter.body = weft_buf_slice(&lane->letter_body);
@@ -97,6 +99,12 @@ void weft_lane_flush_letters(struct weft_lane *lane)
             write_run(lane, b, record, base, (uint32_t)(from - base), (uint32_t)(to - base));
         base = next;
     }
+}
+
+void weft_lane_end_letters(struct weft_lane *lane)
+{
+    weft_lane_flush_letters(lane);
+    lane->cutter.payload.data = NULL; /* the next record may lie at the same place */
     if (lane->letter_body.cap > KEPT_BUFFER)
         weft_buf_release(&lane->letter_body);
 }

@@ -17,6 +17,7 @@
 #include "agent/lane.h"
 #include "agent/lane_endpoints.h"
 #include "agent/lane_replay.h"
+#include "core/otlp_subset.h"
 
 #include <stdatomic.h>
 
@@ -115,6 +116,7 @@ struct weft_lane {
     struct weft_letters *letters;
     struct weft_lane_refusal refusal;
     struct weft_buf letter_body;
+    struct weft_otlp_cutter cutter;                /* of a record of the batch that is being judged; no payload: of none */
 
     struct weft_lane_replay *replaying;            /* the one that runs; the lane's thread */
     _Atomic(struct weft_lane_replay *) replay_in;  /* the next one, from main */
@@ -190,8 +192,11 @@ void weft_lane_free_batches(struct weft_lane *lane);
 void weft_lane_refuse(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t first, uint64_t n, const char *reason,
                       const char *detail);
 
-/* Writes and counts what was held back. Before a batch settles or is given up. */
+/* Writes and counts what was held back. */
 void weft_lane_flush_letters(struct weft_lane *lane);
+
+/* The same, and forgets the records that it was cut from. Before a batch settles or is given up. */
+void weft_lane_end_letters(struct weft_lane *lane);
 
 /* ---- lane_replay.c ---- */
 

@@ -161,16 +161,23 @@ static int put_item(struct subset *s, const struct weft_otlp_walk *w)
     return 0;
 }
 
+/* From where the walk stands up to the end of the run. */
+static int put_items(struct subset *s, struct weft_otlp_walk *w)
+{
+    int more, err = 0;
+
+    while (!err && s->at < s->end && (more = weft_otlp_walk_next(w)) != 0)
+        err = more < 0 ? more : put_item(s, w);
+    close_resource(s);
+    return err;
+}
+
 static int put_payload(struct subset *s, struct weft_slice payload)
 {
     struct weft_otlp_walk w;
-    int more, err = 0;
 
     weft_otlp_walk_init(&w, payload);
-    while (!err && s->at < s->end && (more = weft_otlp_walk_next(&w)) != 0)
-        err = more < 0 ? more : put_item(s, &w);
-    close_resource(s);
-    return err;
+    return put_items(s, &w);
 }
 
 int weft_otlp_subset(const struct weft_batch *batch, uint64_t first, uint64_t end, struct weft_buf *out, uint64_t *ret_n)
@@ -192,10 +199,19 @@ int weft_otlp_subset(const struct weft_batch *batch, uint64_t first, uint64_t en
     return out->err;
 }
 
-int weft_otlp_cut(enum weft_signal signal, struct weft_slice payload, uint64_t first, uint64_t end, struct weft_buf *out)
+void weft_otlp_cutter_begin(struct weft_otlp_cutter *c, enum weft_signal signal, struct weft_slice payload)
 {
-    struct subset s = { .signal = signal, .first = first, .end = end, .out = out };
-    int err = put_payload(&s, payload);
+    *c = (struct weft_otlp_cutter){ .signal = signal, .payload = payload };
+    weft_otlp_walk_init(&c->walk, payload);
+}
 
+int weft_otlp_cutter_cut(struct weft_otlp_cutter *c, uint64_t first, uint64_t end, struct weft_buf *out)
+{
+    if (first < c->at || c->signal == WEFT_METRICS) /* a run may have ended within a metric */
+        weft_otlp_cutter_begin(c, c->signal, c->payload);
+
+    struct subset s = { .signal = c->signal, .first = first, .end = end, .at = c->at, .out = out };
+    int err = put_items(&s, &c->walk);
+    c->at = s.at;
     return err ? err : out->err;
 }

@@ -12,7 +12,18 @@
  * WEFT_ERR_MALFORMED, or the buffer's own error. */
 int weft_otlp_subset(const struct weft_batch *batch, uint64_t first, uint64_t end, struct weft_buf *out, uint64_t *ret_n);
 
-/* Appends to `out` a request with the items [first, end) of one payload. 0, WEFT_ERR_MALFORMED, or the buffer's own error. */
-int weft_otlp_cut(enum weft_signal signal, struct weft_slice payload, uint64_t first, uint64_t end, struct weft_buf *out);
+/* Runs of one payload, one behind the other: goes on where the last one ended, so that many short runs cost one walk (but for
+ * metrics). The payload must live as long. */
+struct weft_otlp_cutter {
+    enum weft_signal signal;
+    struct weft_slice payload;
+    struct weft_otlp_walk walk;
+    uint64_t at;                /* number of the next item of the walk */
+};
+
+void weft_otlp_cutter_begin(struct weft_otlp_cutter *c, enum weft_signal signal, struct weft_slice payload);
+
+/* Appends to `out` a request with the items [first, end), whatever their state. 0, WEFT_ERR_MALFORMED, or the buffer's own error. */
+int weft_otlp_cutter_cut(struct weft_otlp_cutter *c, uint64_t first, uint64_t end, struct weft_buf *out);
 
 #endif

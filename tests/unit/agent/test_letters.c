@@ -254,6 +254,66 @@ static void whatever_happens_the_sum_adds_up(void **state)
     assert_true(stats_of(f).evicted_items > 0);
 }
 
+/* ---- on disk ---- */
+static void open_on_disk(struct fixture *f, const char *directory)
+{
+    struct weft_journal_options o = { .name = "es", .mode = WEFT_JOURNAL_DISK, .directory = directory, .max_size = MIB };
+
+    assert_int_equal(weft_letters_open(&f->letters, &o), 0);
+}
+
+static void reopen_on_disk(struct fixture *f, const char *directory)
+{
+    weft_letters_close(f->letters);
+    f->letters = NULL;
+    open_on_disk(f, directory);
+}
+
+static uint64_t waiting(struct fixture *f)
+{
+    struct weft_letters_stats s;
+
+    weft_letters_stats(f->letters, &s);
+    return s.items;
+}
+
+static void letters_on_disk_are_found_again_and_those_that_left_are_not(void **state)
+{
+    struct fixture *f = *state;
+    char directory[] = "/tmp/weft-letters-XXXXXX";
+    struct weft_letters_stats s;
+    uint64_t items;
+
+    assert_non_null(mkdtemp(directory));
+    weft_letters_close(f->letters);
+    open_on_disk(f, directory);
+    for (unsigned i = 1; i <= 9; i++)
+        put(f, i, 1, i % 3 ? "http_400" : "mapping");
+    reopen_on_disk(f, directory);
+    assert_string_equal(list(f, (struct weft_letters_filter){ 0 }, 0), "1 2 3 4 5 6 7 8 9 ");
+    assert_int_equal(weft_letters_purge(f->letters, &(struct weft_letters_filter){ .reason = "mapping" }, &items), 0);
+    reopen_on_disk(f, directory);
+    assert_string_equal(list(f, (struct weft_letters_filter){ 0 }, 0), "1 2 4 5 7 8 ");
+    weft_letters_stats(f->letters, &s);
+    assert_int_equal(s.items, 6);
+    assert_int_equal(s.n_reasons, 1);
+    assert_int_equal(weft_letters_purge(f->letters, &(struct weft_letters_filter){ .before_ns = 105 }, &items), 0);
+    put(f, 10, 1, "mapping");
+    reopen_on_disk(f, directory);
+    assert_string_equal(list(f, (struct weft_letters_filter){ 0 }, 0), "5 7 8 10 ");
+    for (unsigned i = 0; i < 3000; i++) /* over the end: the oldest go, and stay gone */
+        put(f, 100 + i, 30, "http_400");
+    uint64_t before = waiting(f);
+    reopen_on_disk(f, directory);
+    assert_int_equal(waiting(f), before);
+    assert_int_equal(weft_letters_purge(f->letters, &(struct weft_letters_filter){ 0 }, &items), 0);
+    reopen_on_disk(f, directory);
+    assert_int_equal(waiting(f), 0);
+    weft_letters_close(f->letters);
+    f->letters = NULL;
+    assert_int_equal(weft_journal_remove(directory), 0);
+}
+
 static void broken_messages_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -298,6 +358,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_reader_does_not_meet_what_came_after_it, setup, teardown),
         cmocka_unit_test_setup_teardown(reasons_beyond_the_table_are_counted_together, setup, teardown),
         cmocka_unit_test_setup_teardown(whatever_happens_the_sum_adds_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(letters_on_disk_are_found_again_and_those_that_left_are_not, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_messages_are_refused, setup, teardown),
         cmocka_unit_test(a_status_is_read_off_the_reason),
     };

@@ -175,14 +175,16 @@ static void a_run_is_cut_out_of_a_payload_whatever_its_state(void **state)
 {
     struct fixture *f = *state;
     const struct { uint64_t first, end; const char *names; } cases[] = {
-        { 0, 5, "item-0 item-1 item-2 item-3 item-4 " }, { 1, 3, "item-1 item-2 " }, { 4, 9, "item-4 " }, { 2, 2, "" },
+        { 0, 5, "item-0 item-1 item-2 item-3 item-4 " }, { 1, 3, "item-1 item-2 " }, { 4, 9, "item-4 " }, { 2, 2, "" }, { 2, 3, "item-2 " }, { 3, 4, "item-3 " },
     };
 
     fake_payload(&f->payloads[0], WEFT_LOGS, "shop", 0, 3);
     fake_payload(&f->payloads[0], WEFT_LOGS, "cart", 3, 2);
+    struct weft_otlp_cutter c;
+    weft_otlp_cutter_begin(&c, WEFT_LOGS, weft_buf_slice(&f->payloads[0]));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         weft_buf_reset(&f->out);
-        assert_int_equal(weft_otlp_cut(WEFT_LOGS, weft_buf_slice(&f->payloads[0]), cases[i].first, cases[i].end, &f->out), 0);
+        assert_int_equal(weft_otlp_cutter_cut(&c, cases[i].first, cases[i].end, &f->out), 0);
         const char *names = fake_payload_names(WEFT_LOGS, weft_buf_slice(&f->out));
         if (strcmp(names, cases[i].names) != 0)
             fail_msg("[%d,%d): %s", (int)cases[i].first, (int)cases[i].end, names);
