@@ -290,7 +290,7 @@ static void pump(uv_prepare_t *prepare)
     enum prospect prospect = send_what_may_be_sent(lane);
     if (prospect == NOTHING_THERE)
         leave_what_ended(lane);
-    if (prospect == NOTHING_THERE && !arm_all(lane))
+    if (prospect == NOTHING_THERE && (lane->replay_has_more || !arm_all(lane)))
         prospect = MORE;
     go_on_at_once(lane, prospect == MORE);
     if (prospect == NOTHING_THERE && drain && lane->n_held == 0 && lane->n_out == 0)

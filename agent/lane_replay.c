@@ -16,7 +16,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LETTERS_A_BATCH = 256 };
+enum { LETTERS_A_BATCH = 256, EMPTY_A_TURN = 2 };
 
 struct letter_place {
     struct weft_letter letter;
@@ -95,8 +95,10 @@ static void end(struct weft_lane *lane, enum weft_replay_state state)
     if (r->batch)
         weft_lane_put_batch(lane, r->batch);
     r->batch = NULL;
-    if (r->setup.letters && lane->letters)
+    if (r->setup.letters)
         weft_letters_flush(lane->letters);
+    if (r->setup.letters && state == WEFT_REPLAY_DONE && r->total_items > r->seen_items)
+        atomic_store_explicit(&r->expired_items, r->total_items - r->seen_items, memory_order_relaxed);
     close_inputs(r);
     lane->replaying = NULL;
     atomic_store_explicit(&r->ended_ns, weft_clock_wall_ns(), memory_order_relaxed);
@@ -321,9 +323,10 @@ int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_b
 {
     struct weft_lane_replay *r = lane->replaying;
 
+    lane->replay_has_more = false;
     if (!r || weft_lane_replay_out(lane))
         return 0;
-    for (;;) {
+    for (int empty = 0; empty < EMPTY_A_TURN; empty++) {
         struct weft_lane_batch *b = r->batch ? r->batch : weft_lane_get_batch(lane);
         if (!b)
             return UV_ENOMEM;
@@ -338,6 +341,8 @@ int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_b
         }
         weft_lane_replay_settle(lane, b); /* nothing of it is picked */
     }
+    lane->replay_has_more = true;
+    return 0;
 }
 
 void weft_lane_replay_count(struct weft_lane *lane, struct weft_lane_batch *b, enum weft_replay_outcome outcome, uint64_t n)
@@ -380,16 +385,21 @@ static bool is_running(const struct weft_lane_replay *r)
     return r && atomic_load_explicit(&r->state, memory_order_acquire) == WEFT_REPLAY_RUNNING;
 }
 
-static uint64_t items_of(const struct weft_lane_replay *r, struct weft_letters *letters)
+static int count_letters(struct weft_lane_replay *r, struct weft_letters *letters)
 {
-    struct weft_letters_stats s;
-    uint64_t items = 0;
+    struct weft_letters_reader *reader;
+    struct weft_letter letter;
+    uint64_t sequence;
 
-    weft_letters_stats(letters, &s);
-    for (size_t i = 0; i < s.n_reasons; i++)
-        if (!r->filter.reason || strcmp(s.reasons[i].word, r->filter.reason) == 0)
-            items += s.reasons[i].items;
-    return items;
+    int err = weft_letters_reader_open(letters, &reader, 0);
+    if (err)
+        return err;
+    while (weft_letters_reader_next(reader, &r->filter, &letter, &sequence) == 1) {
+        r->total_items += letter.n_items;
+        weft_letters_reader_settle(reader, sequence);
+    }
+    weft_letters_reader_close(reader);
+    return 0;
 }
 
 static int open_letters(struct weft_lane *lane, struct weft_lane_replay *r)
@@ -400,8 +410,8 @@ static int open_letters(struct weft_lane *lane, struct weft_lane_replay *r)
     r->places = calloc(LETTERS_A_BATCH, sizeof *r->places);
     if (!r->places)
         return UV_ENOMEM;
-    r->total_items = items_of(r, lane->letters);
-    return weft_letters_reader_open(lane->letters, &r->letters, 0);
+    int err = count_letters(r, lane->letters);
+    return err ? err : weft_letters_reader_open(lane->letters, &r->letters, 0);
 }
 
 static int open_source(struct weft_lane_replay *r, const struct weft_lane_reader *reader)

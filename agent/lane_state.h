@@ -122,6 +122,7 @@ struct weft_lane {
     _Atomic(struct weft_lane_replay *) replay_in;  /* the next one, from main */
     struct weft_lane_replay *replay;               /* the last one that main began; main's */
     uint64_t n_replays;
+    bool replay_has_more;                          /* it stopped looking only to let the loop turn */
     unsigned live_in_a_row;                        /* live batches since the replay's last */
     _Atomic uint64_t replayed[WEFT_SIGNALS][WEFT_REPLAY_OUTCOMES];
 

@@ -429,6 +429,24 @@ static void records_that_are_kept_are_sent_again_as_far_as_they_match(void **sta
     assert_int_equal(s.replayed_items[WEFT_LOGS][WEFT_REPLAY_SENT], 9);
 }
 
+static void a_replay_that_picks_nothing_ends_without_a_request(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_match_error error;
+    struct weft_replay_setup setup = { .since_ns = 1000 };
+
+    for (unsigned i = 0; i < 12; i++)
+        take(f, i, 2500);
+    (void)settled(f);
+    uint64_t sends = f->fake.n_sends;
+    assert_int_equal(weft_match_compile("severity ~ nothing", &setup.match, &error), 0);
+    struct weft_replay_progress p = replay(f, setup);
+    assert_int_equal(p.state, WEFT_REPLAY_DONE);
+    assert_int_equal(p.seen_items, 30000);
+    assert_int_equal(p.total_items, 30000);
+    assert_int_equal(f->fake.n_sends, sends);
+}
+
 static void a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -512,6 +530,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(one_letter_that_is_still_refused_takes_no_other_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(only_letters_of_the_reason_are_sent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(records_that_are_kept_are_sent_again_as_far_as_they_match, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replay_that_picks_nothing_ends_without_a_request, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_does_not_wait_for_a_replay, setup, teardown),
         cmocka_unit_test_setup_teardown(live_delivery_and_a_replay_go_on_beside_each_other, setup, teardown),
