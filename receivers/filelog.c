@@ -555,6 +555,7 @@ static int prepare(struct filelog *f)
     weft_account_add(f->base.account, f->reader.cap);
     f->reader.line.record.account = f->reader.batch.payload.account = f->base.account;
     f->reader.line.format = (enum weft_filelog_format)f->format;
+    f->reader.print_size = (size_t)f->fingerprint_size;
     f->reader.line.fixed_service = names_service(&f->resource);
     f->set = (struct weft_filelog_set){
         .include = &f->include, .exclude = &f->exclude,

@@ -322,6 +322,23 @@ static void advance(struct weft_filelog_file *f, const struct weft_filelog_reade
     f->position += taken;
 }
 
+/* The beginning of a file is what it is known by from its first line on. False: it begins otherwise than it did. */
+static bool note_beginning(struct weft_filelog_file *f, const struct weft_filelog_reader *r, size_t n)
+{
+    struct weft_filelog_entry *e = f->entry;
+    const size_t len = n < r->print_size ? n : r->print_size;
+
+    if (!e || f->position > 0)
+        return true;
+    if (e->print_len > 0 && (n < e->print_len || weft_filelog_hash(weft_slice_of(r->buf, e->print_len)) != e->print))
+        return false;
+    if (len > e->print_len) {
+        e->print = weft_filelog_hash(weft_slice_of(r->buf, len));
+        e->print_len = (uint32_t)len;
+    }
+    return true;
+}
+
 int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink,
                            uint64_t now_ms, uint64_t wall_ns)
 {
@@ -335,6 +352,11 @@ int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_read
     }
     if (n < 0)
         return (int)n;
+    if (!note_beginning(f, r, (size_t)n)) {
+        f->looked_mtime_ns = 0; /* the next poll will find it cut */
+        f->dirty = false;
+        return 0;
+    }
 
     const bool full = (size_t)n == want;
     const bool flush = (uint64_t)n == left || (!full && f->pending == (uint64_t)n && waited(f, now_ms, r->flush_ms));

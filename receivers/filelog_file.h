@@ -82,6 +82,7 @@ struct weft_filelog_reader {
     uint8_t *buf;
     size_t cap;
     size_t max_log_size;
+    size_t print_size;           /* bytes of a file's beginning by which it is known */
     size_t payload_target;       /* no further line is added once the payload has this size */
     uint64_t flush_ms;
     uint64_t split_lines, malformed_lines; /* counts since the start */

@@ -324,6 +324,35 @@ static void every_record_is_sent_in_order_and_the_sum_adds_up(void **state)
     weft_journal_close(j);
 }
 
+/* They only say how far a source was read, anywhere between, before and behind those that are sent. */
+static void records_without_items_are_passed_and_never_sent(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_journal();
+    struct fake f = fake_of(&four_at_once, SENDS);
+    uint64_t records = 0, chance = 7;
+
+    struct weft_lane *lane = open_lane(&f, j, quick());
+    for (int i = 0; i < 5; i++, records++)
+        assert_int_equal(append(j, 0, 0), 0);
+    assert_int_equal(weft_lane_start(lane), 0);
+    AWAIT(weft_journal_settled(j) == records); /* nothing to send: settled all the same */
+    assert_int_equal(f.n_sends, 0);
+    for (int i = 0; i < 3000; i++, records++) {
+        chance = chance * 6364136223846793005u + 1442695040888963407u;
+        const bool empty = chance >> 62 != 0;
+        AWAIT(append(j, empty ? 0 : 50, empty ? 0 : 2) == 0);
+    }
+    AWAIT(weft_journal_settled(j) == records);
+    struct weft_lane_stats s = stats_of(lane);
+    assert_int_equal(s.waiting_records, 0);
+    assert_int_equal(f.delivered, s.sent_items[WEFT_LOGS]);
+    assert_true(f.delivered > 1000 && f.delivered < 2000);
+    finish(lane, NULL, 0);
+    weft_lane_free(lane);
+    weft_journal_close(j);
+}
+
 static void a_batch_holds_what_is_there_up_to_its_limits(void **state)
 {
     const struct { const char *what; int64_t items; uint64_t bytes; uint64_t most_items, most_records; } cases[] = {
@@ -758,6 +787,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_record_is_sent_in_order_and_the_sum_adds_up),
+        cmocka_unit_test(records_without_items_are_passed_and_never_sent),
         cmocka_unit_test(a_batch_holds_what_is_there_up_to_its_limits),
         cmocka_unit_test(a_failure_that_passes_is_tried_again_and_nothing_is_lost_or_sent_twice),
         cmocka_unit_test(items_are_judged_one_by_one),

@@ -311,6 +311,80 @@ static void nothing_is_read_after_quiesce(void **state)
     assert_int_equal(t.sink.items, 1);
 }
 
+/* ---- what outlives the receiver ---- */
+
+static void start_keeping(const char *keep_path, struct weft_buf *keep)
+{
+    const char *const pairs[][2] = { { "include", t.pattern }, { "start_at", "beginning" }, { "poll_interval", "10ms" }, { NULL, NULL } };
+    struct weft_problems problems;
+
+    assert_int_equal(make(pairs, &problems), 0);
+    t.receiver->keep_path = keep_path;
+    t.receiver->keep = keep;
+    assert_int_equal(weft_receiver_filelog.start(t.receiver), 0);
+}
+
+static void end_receiver(void)
+{
+    weft_receiver_filelog.stop(t.receiver);
+    (void)uv_run(&t.loop, UV_RUN_DEFAULT);
+    weft_receiver_filelog.finish(t.receiver);
+    free(t.receiver);
+    t.receiver = NULL;
+}
+
+static void positions_outlive_the_receiver_as_far_as_they_are_safe(void **state)
+{
+    char keep_path[160];
+    (void)state;
+
+    (void)snprintf(keep_path, sizeof keep_path, "%s/.positions/filelog", t.directory);
+    append(t.path, "a line\n", 100);
+    start_keeping(keep_path, NULL);
+    run_until(100);
+    end_receiver(); /* nothing has been delivered */
+    start_keeping(keep_path, NULL);
+    run_until(200);
+    t.sink.settled = 200; /* all of it has */
+    end_receiver();
+    append(t.path, "a line\n", 10);
+    start_keeping(keep_path, NULL);
+    run_until(210);
+    t.sink.settled = UINT64_MAX;
+    end_receiver();
+    (void)unlink(keep_path);
+    (void)snprintf(keep_path, sizeof keep_path, "%s/.positions", t.directory);
+    assert_int_equal(rmdir(keep_path), 0);
+}
+
+static void without_a_file_positions_are_left_to_the_next_receiver(void **state)
+{
+    struct weft_buf keep;
+    (void)state;
+
+    weft_buf_init(&keep, 1 << 20);
+    append(t.path, "a line\n", 100);
+    start_keeping(NULL, &keep);
+    run_until(100);
+    end_receiver();
+    assert_true(keep.len > 0);
+    append(t.path, "a line\n", 10);
+    start_keeping(NULL, &keep);
+    assert_int_equal(keep.len, 0);
+    run_until(110);
+    end_receiver();
+    weft_buf_release(&keep);
+}
+
+static void files_are_read_though_positions_cannot_be_kept(void **state)
+{
+    (void)state;
+    append(t.path, "a line\n", 100);
+    start_keeping("/proc/no/such/place", NULL);
+    run_until(100);
+    end_receiver();
+}
+
 static void what_cannot_work_is_refused_by_the_check(void **state)
 {
     static const struct { const char *key, *value; } wrong[] = {
@@ -337,6 +411,9 @@ int main(int argc, char **argv)
         IN_DIRECTORY(other_work_of_the_loop_gets_its_turns_while_files_are_read),
         IN_DIRECTORY(a_line_costs_no_allocation),
         IN_DIRECTORY(nothing_is_read_after_quiesce),
+        IN_DIRECTORY(positions_outlive_the_receiver_as_far_as_they_are_safe),
+        IN_DIRECTORY(without_a_file_positions_are_left_to_the_next_receiver),
+        IN_DIRECTORY(files_are_read_though_positions_cannot_be_kept),
         IN_DIRECTORY(what_cannot_work_is_refused_by_the_check),
     };
     if (argc > 1)

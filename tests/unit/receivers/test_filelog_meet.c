@@ -167,6 +167,7 @@ static int set_up(void **state)
     weft_buf_init(&t.table, 1 << 20);
     t.now = 1000000;
     assert_int_equal(weft_filelog_reader_init(&t.reader, 1 << 20, FLUSH_MS, weft_slice_of(NULL, 0)), 0);
+    t.reader.print_size = 64;
     return 0;
 }
 
@@ -622,6 +623,32 @@ static void a_file_rewritten_in_place_is_read_anew_though_it_is_not_shorter(void
     assert_lines(0, "c", 30);
 }
 
+/* An event may come before any look at the file: it is read when nothing but its inode is known. */
+static void what_was_read_before_the_first_look_is_known_by_its_beginning(void **state)
+{
+    (void)state;
+    put_lines("app.log", "a", 0, 0);
+    start_run(false);
+    turn();
+    put_lines("app.log", "a", 0, 10);
+    t.set.files->dirty = true;
+    assert_int_equal(weft_filelog_file_step(t.set.files, &t.reader, &t.sink.base, t.now, 1), 0);
+    assert_lines(0, "a", 10);
+    cut("app.log");
+    put_lines("app.log", "b", 0, 30);
+    turn();
+    assert_lines(0, "b", 30);
+    cut("app.log"); /* the other way round: it is cut when the beginning is known, and nothing was read */
+    turn();
+    put_lines("app.log", "c", 0, 1);
+    (void)weft_filelog_set_poll(&t.set, t.set.files, t.now, FLUSH_MS);
+    cut("app.log");
+    put_lines("app.log", "d", 0, 5);
+    turn();
+    turn();
+    assert_lines(0, "d", 5);
+}
+
 static void a_file_is_held_until_its_entry_is_saved(void **state)
 {
     (void)state;
@@ -722,6 +749,7 @@ int main(int argc, char **argv)
         IN_DIRECTORY(what_only_begins_the_same_is_read_at_once),
         IN_DIRECTORY(a_copy_that_nothing_explains_is_a_file_of_its_own_in_the_end),
         IN_DIRECTORY(a_file_rewritten_in_place_is_read_anew_though_it_is_not_shorter),
+        IN_DIRECTORY(what_was_read_before_the_first_look_is_known_by_its_beginning),
         IN_DIRECTORY(a_file_is_held_until_its_entry_is_saved),
         IN_DIRECTORY(lines_come_once_through_rotations_and_kills_at_any_moment),
     };
