@@ -56,6 +56,7 @@ class Sink:
         self.first = {}           # ID -> Delivery that brought it first
         self.again = []           # (ID, first Delivery, second Delivery)
         self.refused = {}         # ID -> how often it was refused for good
+        self.deaths = []          # when the port was closed: an answer that was on its way then was lost, whatever the book says
         self.requests = 0
         self.lock, self.over = threading.RLock(), threading.Event()
         self.listener, self.sockets, self.flapper = None, set(), None
@@ -114,6 +115,7 @@ class Sink:
             pass
 
     def _die(self):
+        self.deaths.append(time.monotonic())
         with self.lock:
             listener, self.listener = self.listener, None
             sockets = list(self.sockets)
