@@ -399,7 +399,7 @@ static int recover(struct weft_letters *l)
     if (err)
         return err;
     while (weft_cursor_next(c, &record) > 0) {
-        if (weft_letter_read(record.payload, &letter) == 0 && letter.gone_last && letter.gone_last < record.sequence)
+        if (record.n_items == 0 && weft_letter_read(record.payload, &letter) == 0 && letter.gone_last < record.sequence)
             for (uint64_t s = letter.gone_first > l->next ? letter.gone_first : l->next; s <= letter.gone_last; s++)
                 (void)cross_out(l, s);
         weft_cursor_settle(c, record.sequence);
