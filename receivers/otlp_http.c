@@ -26,7 +26,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { ANSWER_MAX = 4096, KEEP_SCRATCH = 256 * 1024, LEAST_BODY = 4 << 20 };
+enum { ANSWER_MAX = 4096, KEEP_SCRATCH = 256 * 1024, LEAST_BODY = 4 << 20, BODY_STEP = 64 * 1024 };
 
 enum packing { PACKING_NONE, PACKING_GZIP, PACKING_UNKNOWN };
 
@@ -323,7 +323,8 @@ static uint64_t largest_body(const struct weft_otlp *r)
 {
     uint64_t wanted = r->http_options.max_request_body_size, memory = r->base.memory_limit;
 
-    uint64_t fits = memory - memory / 4 > LEAST_BODY ? memory - memory / 4 : LEAST_BODY;
+    uint64_t fits = (memory - memory / 4) & ~(uint64_t)(BODY_STEP - 1);
+    fits = fits > LEAST_BODY ? fits : LEAST_BODY;
 
     if (memory == 0 || wanted <= fits)
         return wanted;

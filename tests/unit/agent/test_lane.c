@@ -27,6 +27,7 @@ enum mood {
     REFUSES,        /* for good */
     JUDGES,         /* item by item: refuses, accepts, puts off; the rest is sent at the second attempt */
     DROPS,          /* leaves the first item out */
+    STARVES,        /* has no memory for a request */
     MOODY,          /* any of it */
 };
 
@@ -74,6 +75,11 @@ static void deliver(struct fake *f, struct weft_batch *b)
 static void put_off(struct fake *f, struct weft_batch *b)
 {
     f->base.host->done(&f->base, b, WEFT_RETRY, "http_503", "no shards available", 0);
+}
+
+static void starve(struct fake *f, struct weft_batch *b)
+{
+    f->base.host->done(&f->base, b, WEFT_RETRY, WEFT_REASON_MEMORY, "no room", 0);
 }
 
 static void hold(struct fake *f, struct weft_batch *b)
@@ -172,6 +178,7 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
     case FIRST_HANGS: b->records[0].sequence == 1 ? hold(f, b) : deliver(f, b); break;
     case FAILS:       b->exporter_data = f->note; put_off(f, b); break;
     case FAILS_TWICE: b->attempt < 2 ? put_off(f, b) : deliver(f, b); break;
+    case STARVES:     starve(f, b); break;
     case REFUSES:     refuse(f, b); break;
     case JUDGES:      judge(f, b); break;
     case DROPS:       drop_first(f, b); break;
@@ -478,6 +485,31 @@ static void a_batch_is_given_up_only_where_the_configuration_says_so(void **stat
         weft_lane_free(lane);
         weft_journal_close(j);
     }
+}
+
+/* Nothing was sent, so the back end is not blamed and nothing is given up, even where nothing is tried twice. */
+static void an_exporter_without_memory_waits_and_no_breaker_hears_of_it(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_journal();
+    struct fake f = fake_of(&one_at_a_time, STARVES);
+    struct weft_lane_config config = quick();
+    config.retry_enabled = false;
+    config.breaker_threshold = 1;
+    struct weft_lane *lane = start_lane(&f, j, config);
+
+    assert_int_equal(append(j, 10, 4), 0);
+    AWAIT(f.n_sends >= 2);
+    struct weft_lane_stats s = stats_of(lane);
+    assert_int_equal(s.breaker, WEFT_BREAKER_CLOSED);
+    assert_int_equal(s.waiting_items, 4);
+    f.mood = SENDS;
+    finish(lane, NULL, 0);
+    s = stats_of(lane);
+    assert_int_equal(s.sent_items[WEFT_LOGS], 4);
+    assert_int_equal(lost(&s, WEFT_LANE_DROPPED, NULL), 0);
+    weft_lane_free(lane);
+    weft_journal_close(j);
 }
 
 static void a_dead_lane_does_not_slow_the_other_until_the_journal_is_full(void **state)
@@ -793,6 +825,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(items_are_judged_one_by_one),
         cmocka_unit_test(what_is_refused_for_good_or_left_out_is_counted_by_reason_and_passed),
         cmocka_unit_test(a_batch_is_given_up_only_where_the_configuration_says_so),
+        cmocka_unit_test(an_exporter_without_memory_waits_and_no_breaker_hears_of_it),
         cmocka_unit_test(a_dead_lane_does_not_slow_the_other_until_the_journal_is_full),
         cmocka_unit_test(a_lane_that_skips_never_fills_the_journal_and_counts_what_it_lost),
         cmocka_unit_test(batches_that_end_in_any_order_are_settled_in_order),

@@ -371,6 +371,50 @@ static void all_bodies_together_have_a_limit(void **state)
     rig_close(&rig);
 }
 
+static void bodies_and_connections_take_from_an_account_and_give_back(void **state)
+{
+    uint8_t *body = pattern(300000);
+    struct weft_ledger *ledger;
+    struct rig rig;
+    struct peer p;
+    struct peer_answer a;
+    (void)state;
+
+    assert_int_equal(weft_ledger_open(&ledger, 1 << 20), 0);
+    struct weft_account *server = weft_account_open(ledger, NULL, "server", 0, 0), *other = weft_account_open(ledger, NULL, "other", 0, 0);
+    rig_open(&rig, (struct weft_http_server_options){ .max_body_size = 400000, .account = server });
+    uint64_t paid = atomic_load(&server->used);
+    assert_true(paid > 0);
+    rig_peer(&rig, &p);
+    assert_true(send_post(&p, "/", body, 300000));
+    expect(&p, 200, "with room");
+    peer_settle(&rig.loop);
+    assert_true(atomic_load(&server->peak) >= paid + 300000);
+    assert_int_equal(atomic_load(&server->used), paid);
+
+    assert_true(weft_account_take(other, weft_account_room(other) - 100000));
+    assert_true(send_post(&p, "/", body, 300000));
+    peer_read(&p, &a);
+    assert_int_equal(a.status, 503);
+    assert_string_equal(peer_header(&a, "Retry-After:"), "7");
+    peer_settle(&rig.loop);
+    assert_true(atomic_load(&server->used) <= paid + 100000);
+    assert_true(send_post(&p, "/", body, 10000));
+    expect(&p, 200, "a small one still fits");
+    weft_account_give(other, atomic_load(&other->used));
+    assert_true(send_post(&p, "/", body, 300000));
+    expect(&p, 200, "once there is room again");
+
+    assert_true(peer_send_text(&p, "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 300000\r\n\r\n"));
+    assert_true(peer_send(&p, body, 200000));
+    peer_settle(&rig.loop);
+    peer_close(&p); /* in the middle of a body */
+    rig_close(&rig);
+    assert_int_equal(weft_ledger_used(ledger), 0);
+    weft_ledger_close(ledger);
+    free(body);
+}
+
 static void a_body_that_could_never_fit_is_too_large(void **state)
 {
     struct rig rig;
@@ -669,6 +713,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_body_announced_too_large_is_refused_before_it_is_sent),
         cmocka_unit_test(a_body_too_large_is_answered_though_its_sender_does_not_listen),
         cmocka_unit_test(all_bodies_together_have_a_limit),
+        cmocka_unit_test(bodies_and_connections_take_from_an_account_and_give_back),
         cmocka_unit_test(a_body_that_could_never_fit_is_too_large),
         cmocka_unit_test(a_claim_of_a_large_body_holds_little),
         cmocka_unit_test(a_full_house_lets_go_of_who_waits_longest),
