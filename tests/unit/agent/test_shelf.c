@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Journals that outlive the configuration that uses them: what goes over, what becomes an orphan, what is let go and when. */
 #include "agent/shelf.h"
+
+#include "agent/directory.h"
 #include "core/err.h"
+#include "core/hash.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <cmocka.h>
@@ -207,6 +213,154 @@ static void what_waits_for_a_removed_exporter_is_let_go_after_the_grace_and_coun
     weft_shelf_free(s);
 }
 
+/* ---- on disk ---- */
+struct disk {
+    char root[64];
+    struct weft_service service;
+};
+
+static struct disk on_disk(void)
+{
+    struct disk d = { .root = "/tmp/weft-shelf-XXXXXX" };
+
+    assert_non_null(mkdtemp(d.root));
+    d.service = (struct weft_service){ .journal_mode = WEFT_SERVICE_DISK, .journal_max_size = 4 * MIB, .memory_limit = 64 * MIB,
+                                       .dead_letters_max_size = MIB, .journal_sync = WEFT_SERVICE_SYNC_NONE };
+    return d;
+}
+
+static const char *path_in(const struct disk *d, const char *name)
+{
+    static char path[WEFT_DIRECTORY_PATH];
+
+    (void)snprintf(path, sizeof path, "%s/%s", d->root, name);
+    return path;
+}
+
+static bool is_there(const struct disk *d, const char *name)
+{
+    return access(path_in(d, name), F_OK) == 0;
+}
+
+static void remove_disk(const struct disk *d)
+{
+    static const char *const journals[] = { "journal/logs", "journal/logs%2Fold", "journal/logs%2Fnew" };
+
+    for (size_t i = 0; i < sizeof journals / sizeof *journals; i++)
+        (void)weft_journal_remove(path_in(d, journals[i]));
+    (void)weft_directory_remove(path_in(d, "journal/not an id"));
+    assert_int_equal(rmdir(path_in(d, "journal")), 0);
+    assert_int_equal(weft_directory_remove(d->root), 0);
+}
+
+/* What the process before left: a journal with records that wait for "es". */
+static void leave(struct disk *d, const char *id)
+{
+    struct weft_shelf *s = open_shelf();
+
+    d->service.journal_directory = d->root;
+    const struct weft_shelf_entry *e = round_of(s, &d->service, id);
+    assert_string_equal(e->id, id);
+    park(e, "es");
+    append(e, 3, 100);
+    weft_shelf_free(s);
+}
+
+static void a_start_finds_what_a_pipeline_that_is_gone_has_left(void **state)
+{
+    struct disk d = on_disk();
+    (void)state;
+
+    leave(&d, "logs/old");
+    assert_int_equal(mkdir(path_in(&d, "journal/not an id"), 0700), 0);
+    struct weft_shelf *s = open_shelf();
+    (void)round_of(s, &d.service, "logs/new");
+    assert_int_equal(count(s), 2); /* what is not ours is left alone */
+    const struct weft_shelf_entry *old = weft_shelf_first(s);
+    assert_true(old->orphan && weft_shelf_waits_for(old, "es"));
+    assert_string_equal(old->id, "logs/old");
+    assert_int_equal(old->signal, WEFT_LOGS);
+
+    weft_shelf_sweep(s, 1000); /* no grace at all, and yet it stays: nobody's orphan on disk is not let go */
+    weft_shelf_sweep(s, 2000);
+    assert_true(is_there(&d, "journal/logs%2Fold"));
+    assert_int_equal(drain(old, "es"), 3);
+    weft_shelf_sweep(s, 3000);
+    weft_shelf_sweep(s, 4000);
+    assert_int_equal(count(s), 1);
+    assert_false(is_there(&d, "journal/logs%2Fold"));
+    assert_int_equal(weft_shelf_n_released(s), 0);
+    weft_shelf_free(s);
+    remove_disk(&d);
+}
+
+static void an_orphan_whose_places_are_lost_is_kept(void **state)
+{
+    struct disk d = on_disk();
+    (void)state;
+
+    leave(&d, "logs/old");
+    assert_int_equal(unlink(path_in(&d, "journal/logs%2Fold/cursors")), 0);
+    struct weft_shelf *s = open_shelf();
+    (void)round_of(s, &d.service, "logs/new");
+    weft_shelf_tell_absent(s);
+    for (uint64_t now = 1000; now < 5000; now += 1000)
+        weft_shelf_sweep(s, now);
+    assert_int_equal(count(s), 2);
+
+    const struct weft_shelf_entry *old = round_of(s, &d.service, "logs/old"); /* back: its exporters begin with the oldest record */
+    struct weft_cursor *c = open_cursor(old, "es");
+    weft_shelf_tell_absent(s);
+    assert_false(weft_shelf_waits_for(old, WEFT_LOST_PLACES));
+    weft_cursor_close(c);
+    assert_int_equal(drain(old, "es"), 3);
+    weft_shelf_free(s);
+    remove_disk(&d);
+}
+
+static void an_orphan_that_cannot_be_opened_stops_nobody_and_a_pipeline_is_refused(void **state)
+{
+    struct disk d = on_disk();
+    const struct weft_shelf_entry *e;
+    (void)state;
+
+    leave(&d, "logs/old");
+    const char text[] = "weft journal 999 id 0123456789abcdef crc ";
+    FILE *format = fopen(path_in(&d, "journal/logs%2Fold/FORMAT"), "w");
+    assert_non_null(format);
+    assert_true(fprintf(format, "%s%08x\n", text, weft_crc32c(0, text, sizeof text - 1)) > 0);
+    assert_int_equal(fclose(format), 0);
+    struct weft_shelf *s = open_shelf();
+    (void)round_of(s, &d.service, "logs/new");
+    assert_int_equal(count(s), 1);
+    assert_int_equal(weft_shelf_begin(s, &d.service, 1), 0);
+    assert_int_equal(weft_shelf_take(s, "logs/old", WEFT_LOGS, &e), WEFT_ERR_NEWER);
+    weft_shelf_free(s);
+    assert_true(is_there(&d, "journal/logs%2Fold/cursors"));
+    assert_int_equal(weft_directory_remove(path_in(&d, "journal/logs%2Fold")), 0);
+    remove_disk(&d);
+}
+
+static void one_shelf_at_a_time_has_a_directory(void **state)
+{
+    struct disk d = on_disk();
+    struct weft_shelf *s = open_shelf(), *other = open_shelf();
+    struct weft_service memory = in_memory(4 * MIB);
+    (void)state;
+
+    d.service.journal_directory = d.root;
+    (void)round_of(s, &d.service, "logs");
+    assert_int_equal(weft_shelf_begin(other, &d.service, 1), UV_EBUSY);
+    (void)round_of(s, &memory, "logs"); /* the journal on disk is an orphan without records now */
+    weft_shelf_sweep(s, 1000);
+    assert_int_equal(weft_shelf_begin(other, &d.service, 1), UV_EBUSY);
+    weft_shelf_sweep(s, 2000);
+    assert_int_equal(weft_shelf_begin(other, &d.service, 1), 0); /* nothing of the directory is in use any more */
+    weft_shelf_free(other);
+    weft_shelf_free(s);
+    remove_disk(&d);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +369,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pipeline_that_is_gone_leaves_an_orphan_until_all_is_settled),
         cmocka_unit_test(a_pipeline_that_is_back_before_that_goes_on),
         cmocka_unit_test(what_waits_for_a_removed_exporter_is_let_go_after_the_grace_and_counted),
+        cmocka_unit_test(a_start_finds_what_a_pipeline_that_is_gone_has_left),
+        cmocka_unit_test(an_orphan_whose_places_are_lost_is_kept),
+        cmocka_unit_test(an_orphan_that_cannot_be_opened_stops_nobody_and_a_pipeline_is_refused),
+        cmocka_unit_test(one_shelf_at_a_time_has_a_directory),
     };
 
     if (argc > 1)
