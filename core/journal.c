@@ -16,11 +16,12 @@
 #include "core/hash.h"
 #include "core/journal_state.h"
 #include "core/journal_sync.h"
+#include "core/segment_file.h"
 #include "core/segment_scan.h"
 
 #include <unistd.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, POPULATE_FROM = 16 << 10 };
 
 /* ---- appending ---- */
 
@@ -106,6 +107,8 @@ int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items, s
     pthread_mutex_lock(&j->lock);
     int err = reserve(j, len, n_items, ret_reservation);
     pthread_mutex_unlock(&j->lock);
+    if (!err && len >= POPULATE_FROM && j->disk)
+        weft_segment_populate(ret_reservation->segment, ret_reservation->payload, len);
     return err;
 }
 

@@ -183,12 +183,18 @@ bool weft_journal_synced(struct weft_journal *j, const struct weft_dirty *dirty,
 
 struct weft_segment *weft_journal_prepare(struct weft_journal *j)
 {
+    size_t room = 2 * j->segment_size; /* a roll meanwhile takes one, too */
     struct weft_segment *s = NULL;
 
     pthread_mutex_lock(&j->lock);
-    if (j->disk_state == WEFT_DISK_OK && !j->cached && j->in_use + j->segment_size <= j->max_size
-        && weft_segment_new(&s, j->backing, &j->dir, j->segment_size))
-        s = NULL;
+    if (j->disk_state == WEFT_DISK_OK && !(j->cached && j->cached->populated)) {
+        while (j->in_use + room > j->max_size && weft_journal_retire_oldest(j)) {
+        }
+        if (j->in_use + room <= j->max_size)
+            s = weft_journal_uncache(j, j->segment_size);
+        if (!s && j->in_use + j->cached_bytes + room <= j->max_size && weft_segment_new(&s, j->backing, &j->dir, j->segment_size))
+            s = NULL;
+    }
     pthread_mutex_unlock(&j->lock);
     return s;
 }

@@ -48,8 +48,9 @@ static bool cache(struct weft_journal *j, struct weft_segment *s)
         return false;
     if (s->backing->shelve && s->backing->shelve(s))
         return false;
-    s->next = j->cached;
-    j->cached = s;
+    struct weft_segment **link = j->cached && j->cached->populated ? &j->cached->next : &j->cached; /* that one goes first */
+    s->next = *link;
+    *link = s;
     j->cached_bytes += s->size;
     return true;
 }

@@ -2,9 +2,9 @@
 /* journal_sync.c: see journal_sync.h.
  *
  * Pages ahead. The first store into a page of a mapped file costs a fault of about 0.7 us in the thread that appends, and as much
- * again after each sync. While records come in fast, this thread therefore keeps one empty file ready whose pages are all
- * there; appends then run at the speed of memory. When they come in slowly that would only make the disk write zeros, and
- * with `always` each sync would, so it is left out. */
+ * again after each sync. While records come in fast, a second thread therefore keeps one empty file ready whose pages are all
+ * there (a thread of its own: a sync may take longer than a file takes to fill up). When they come in slowly that would only
+ * make the disk write zeros, and with `always` each sync would, so it is left out. */
 #include "core/journal_sync.h"
 
 #include "core/clock.h"
@@ -165,13 +165,36 @@ static void prepare(struct weft_journal *j, uint64_t *last_roll_ms)
     bool busy = now_ms - *last_roll_ms < BUSY_MS;
 
     *last_roll_ms = now_ms;
-    if (!busy || j->sync->mode == WEFT_SYNC_ALWAYS)
+    if (!busy)
         return;
     struct weft_segment *s = weft_journal_prepare(j);
     if (!s)
         return;
     populate(s);
     weft_journal_stock(j, s);
+}
+
+static bool rest_until_used(struct weft_journal_sync *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (!s->stop && !s->used)
+        (void)pthread_cond_wait(&s->wake_ahead, &s->lock);
+    s->used = false;
+    bool go_on = !s->stop;
+    pthread_mutex_unlock(&s->lock);
+    return go_on;
+}
+
+static void *run_ahead(void *arg)
+{
+    struct weft_journal *j = arg;
+    uint64_t last_roll_ms = 0;
+
+    weft_sigbus_block_others();
+    (void)pthread_setname_np(pthread_self(), "journal-ahead");
+    while (rest_until_used(j->sync))
+        prepare(j, &last_roll_ms);
+    return NULL;
 }
 
 /* ---- the thread ---- */
@@ -266,7 +289,7 @@ static void *run(void *arg)
 {
     struct weft_journal *j = arg;
     struct weft_journal_sync *s = j->sync;
-    uint64_t due_ms = 0, last_roll_ms = 0;
+    uint64_t due_ms = 0;
     bool go_on = true;
 
     weft_sigbus_block_others();
@@ -279,8 +302,6 @@ static void *run(void *arg)
             due_ms = weft_clock_mono_ms() + s->interval_ms;
         go_on = idle ? rest_idle(j) : rest_until(j, due_ms);
         bool rolled = atomic_exchange_explicit(&s->rolled, false, memory_order_acquire);
-        if (go_on && rolled)
-            prepare(j, &last_roll_ms);
         if (go_on && !idle && is_due(j, due_ms, rolled) && weft_journal_sync_round(j) >= 0)
             due_ms = 0;
     }
@@ -315,8 +336,14 @@ void weft_journal_sync_rolled(struct weft_journal *j)
 {
     struct weft_journal_sync *s = j->sync;
 
-    if (s && !atomic_exchange_explicit(&s->rolled, true, memory_order_acq_rel))
-        wake(s);
+    if (!s)
+        return;
+    atomic_store_explicit(&s->rolled, true, memory_order_release);
+    pthread_mutex_lock(&s->lock);
+    s->used = true;
+    pthread_cond_signal(&s->wake);
+    pthread_cond_signal(&s->wake_ahead);
+    pthread_mutex_unlock(&s->lock);
 }
 
 void weft_journal_sync_stats(const struct weft_journal *j, struct weft_journal_stats *stats)
@@ -344,6 +371,9 @@ static int init_locks(struct weft_journal_sync *s)
     (void)pthread_condattr_destroy(&monotonic);
     if (err)
         return err;
+    err = -pthread_cond_init(&s->wake_ahead, NULL);
+    if (err)
+        goto fail_wake;
     err = -pthread_mutex_init(&s->lock, NULL);
     if (err)
         goto fail_cond;
@@ -355,6 +385,8 @@ static int init_locks(struct weft_journal_sync *s)
 fail_lock:
     pthread_mutex_destroy(&s->lock);
 fail_cond:
+    pthread_cond_destroy(&s->wake_ahead);
+fail_wake:
     pthread_cond_destroy(&s->wake);
     return err;
 }
@@ -366,6 +398,7 @@ static void release(struct weft_journal *j)
     j->sync = NULL;
     pthread_mutex_destroy(&s->watch_lock);
     pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->wake_ahead);
     pthread_cond_destroy(&s->wake);
     free(s);
 }
@@ -391,7 +424,7 @@ int weft_journal_sync_start(struct weft_journal *j)
         release(j);
         return err;
     }
-    s->runs = true;
+    s->has_ahead = s->mode != WEFT_SYNC_ALWAYS && pthread_create(&s->ahead, NULL, run_ahead, j) == 0; /* works without */
     return 0;
 }
 
@@ -404,7 +437,10 @@ void weft_journal_sync_stop(struct weft_journal *j)
     pthread_mutex_lock(&s->lock);
     s->stop = true;
     pthread_cond_signal(&s->wake);
+    pthread_cond_signal(&s->wake_ahead);
     pthread_mutex_unlock(&s->lock);
     (void)pthread_join(s->thread, NULL);
+    if (s->has_ahead)
+        (void)pthread_join(s->ahead, NULL);
     release(j);
 }

@@ -2,7 +2,7 @@
 /* journal_sync.h: what makes a journal's files survive power loss, who waits for that, and pages that are there before they are
  * needed.
  *
- * One thread a journal on disk. It looks how far everything is published without a hole, syncs the files that hold it, and only
+ * One thread a journal on disk, and a second one for the pages. It looks how far everything is published without a hole, syncs the files that hold it, and only
  * then moves what is durable. Whoever comes while it syncs is covered by the next round, so the number of syncs follows the
  * disk and not the number of requests.
  *
@@ -33,11 +33,11 @@ struct weft_journal_sync {
     uint64_t interval_ms;
     int (*datasync)(int fd);                 /* fdatasync; tests put another in its place before anything is appended */
 
-    pthread_t thread;
-    bool runs;
+    pthread_t thread, ahead;                 /* the second one only where it prepares anything */
+    bool has_ahead;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stop, woken;                        /* under the lock */
+    pthread_cond_t wake, wake_ahead;
+    bool stop, woken, used;                  /* under the lock; used: the file that was ready is the tail now */
     _Atomic bool hurry, rolled;              /* somebody waits; the tail is a new one */
     _Atomic bool asleep;                     /* nothing to do: the next publication wakes it */
 
@@ -48,10 +48,10 @@ struct weft_journal_sync {
     struct weft_journal_watch *watches;
 };
 
-/* Makes j->sync. The thread runs from here on. 0 or a negative code. */
+/* Makes j->sync. The threads run from here on. 0 or a negative code. */
 int weft_journal_sync_start(struct weft_journal *j);
 
-/* Ends the thread, without a last round, and frees j->sync; no watch may be left. Accepts a journal without. */
+/* Ends the threads, without a last round, and frees j->sync; no watch may be left. Accepts a journal without. */
 void weft_journal_sync_stop(struct weft_journal *j);
 
 /* Something has been published, behind a fence: wakes the thread if it sleeps for want of work. Any thread. */

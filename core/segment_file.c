@@ -93,6 +93,14 @@ void weft_segment_detach(struct weft_segment *s)
     s->verify = true; /* the bytes come from the disk next time */
 }
 
+void weft_segment_populate(const struct weft_segment *s, uint8_t *bytes, size_t len)
+{
+    const uintptr_t page = WEFT_SEGMENT_HEAD, from = (uintptr_t)bytes & ~(page - 1), to = ((uintptr_t)bytes + len + page - 1) & ~(page - 1);
+
+    if (s->fd >= 0 && !s->populated)
+        (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+}
+
 static int file_acquire(struct weft_segment *s, size_t size)
 {
     char name[WEFT_SEGMENT_NAME];

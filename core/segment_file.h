@@ -56,6 +56,9 @@ void weft_segment_seal(struct weft_segment *s);
 /* Gives the room behind its last entry back to the disk. Unmapped afterwards. */
 void weft_segment_cut(struct weft_segment *s);
 
+/* Faults in the pages of what is about to be written, unless they have been: one call costs about two thirds of a fault for each. */
+void weft_segment_populate(const struct weft_segment *s, uint8_t *bytes, size_t len);
+
 /* Maps it (0 when it is already) and unmaps it. */
 int weft_segment_attach(struct weft_segment *s);
 void weft_segment_detach(struct weft_segment *s);
