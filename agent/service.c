@@ -41,7 +41,8 @@ const struct weft_option weft_service_options[] = {
               .help = "while the disk is full or fails: refuse new input with a retryable answer, or take it in memory (up to a quarter of "
                       "memory_limit), where a crash loses it"),
     WEFT_MSEC("journal.removed_exporter_grace", S, removed_exporter_grace, .fallback = "10m", .min = 0, .max = 604800000,
-              .help = "how long what waits for an exporter that a pipeline names no more is kept for its return"),
+              .help = "how long what waits for an exporter that a pipeline names no more is kept for its return; shorter when the journal "
+                      "is 70 % full because of it"),
     WEFT_BYTES("journal.dead_letters.max_size", S, dead_letters_max_size, .min = 1 << 20, .max = 0x1p40,
                .help = "of each exporter: what its back end refused for good is kept up to this, the oldest goes first; 1MiB in memory, "
                        "64MiB on disk unless set"),

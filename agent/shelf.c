@@ -21,11 +21,13 @@
 enum { PLACES_MAX = 64, RELEASED_MAX = 64, NAME_MAX_LEN = 128 };
 
 static const char room[] = "journal";
+static const double FILL_OF_THE_REMOVED = 0.7; /* below that at which input is refused by its worth */
 
 /* A place without a reader, as the journal showed it. */
 struct place {
     char name[NAME_MAX_LEN];
-    uint64_t records, items;
+    uint64_t records, items, settled;
+    bool hold;
 };
 
 struct places {
@@ -88,6 +90,8 @@ static void collect(void *ctx, const struct weft_parked *parked)
     copy_name(p->name, parked->name);
     p->records = parked->waiting_records;
     p->items = parked->waiting_items;
+    p->settled = parked->settled_sequence;
+    p->hold = parked->hold;
 }
 
 static void list_places(const struct weft_shelf_entry *e, struct places *ret_places)
@@ -541,15 +545,21 @@ static void count_released(struct weft_shelf *s, const char *exporter, enum weft
     s->released[i].items += items;
 }
 
-static void release(struct weft_shelf *s, struct entry *e, const struct place *p)
+static void release(struct weft_shelf *s, struct entry *e, const struct place *p, const char *why)
 {
     if (weft_journal_release(e->shown.journal, p->name) || p->records == 0)
         return;
     count_released(s, p->name, e->shown.signal, p->items);
     weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
-             "exporter '%s' did not come back within service.journal.removed_exporter_grace: %llu items that waited for it are let go, "
-             "counted as dropped (removed_exporter)",
-             p->name, (unsigned long long)p->items);
+             "exporter '%s' %s: %llu items that waited for it are let go, counted as dropped (removed_exporter)", p->name, why,
+             (unsigned long long)p->items);
+}
+
+/* Somebody who was taken out must not make the pipeline refuse what comes for the others. */
+static bool is_in_the_way(const struct entry *e, const struct place *p)
+{
+    return e->shown.claimed && p->hold && p->settled <= weft_journal_settled(e->shown.journal)
+           && weft_journal_fill(e->shown.journal) >= FILL_OF_THE_REMOVED;
 }
 
 static void wait_for_absent(struct weft_shelf *s, struct entry *e, const struct place *p, uint64_t now_ms)
@@ -561,10 +571,12 @@ static void wait_for_absent(struct weft_shelf *s, struct entry *e, const struct 
         copy_name(a->name, p->name);
         a->since_ms = now_ms;
     }
-    if (!a || now_ms - a->since_ms < s->service->removed_exporter_grace)
+    bool over = a && now_ms - a->since_ms >= s->service->removed_exporter_grace;
+    if (!over && !is_in_the_way(e, p))
         return;
-    release(s, e, p);
-    forget_absent(e, a);
+    release(s, e, p, over ? "did not come back within service.journal.removed_exporter_grace" : "is gone, and the journal fills up because of it");
+    if (a)
+        forget_absent(e, a);
 }
 
 static bool is_listed(const struct places *places, const char *name)

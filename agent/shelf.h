@@ -9,7 +9,8 @@
  *   finish   what nobody has taken is an orphan: its pipeline was renamed or removed. On disk, directories that no pipeline
  *            has are opened as orphans, too. Lanes whose exporter an orphan's places name read it to its end.
  *   sweep    again and again while a runtime runs: closes orphans that are settled and removes their directories, and lets
- *            places of exporters that a pipeline names no more go after service.journal.removed_exporter_grace
+ *            places of exporters that a pipeline names no more go after service.journal.removed_exporter_grace, or when they
+ *            alone fill the journal
  *
  *   (1) A round may be begun anew at any time before the runtime is started, or after it was freed: a start that failed takes
  *       nothing away from the one before.

@@ -213,6 +213,29 @@ static void what_waits_for_a_removed_exporter_is_let_go_after_the_grace_and_coun
     weft_shelf_free(s);
 }
 
+static void a_removed_exporter_does_not_fill_the_journal_of_the_others(void **state)
+{
+    struct weft_shelf *s = open_shelf();
+    struct weft_service service = in_memory(4 * MIB);
+    (void)state;
+
+    const struct weft_shelf_entry *e = round_of(s, &service, "logs");
+    park(e, "removed");
+    for (int i = 0; i < 4; i++) {
+        append(e, 10, 60000);
+        (void)drain(e, "there");
+        weft_shelf_sweep(s, 1000);
+        assert_true(weft_shelf_waits_for(e, "removed"));
+    }
+    append(e, 10, 60000); /* about 3 MB of 4 MiB now */
+    weft_shelf_sweep(s, 1000);
+    assert_false(weft_shelf_waits_for(e, "removed"));
+    assert_true(weft_shelf_waits_for(e, "there"));
+    assert_int_equal(weft_shelf_n_released(s), 1);
+    assert_int_equal(weft_shelf_released_at(s, 0)->items, 100);
+    weft_shelf_free(s);
+}
+
 /* ---- on disk ---- */
 struct disk {
     char root[64];
@@ -369,6 +392,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pipeline_that_is_gone_leaves_an_orphan_until_all_is_settled),
         cmocka_unit_test(a_pipeline_that_is_back_before_that_goes_on),
         cmocka_unit_test(what_waits_for_a_removed_exporter_is_let_go_after_the_grace_and_counted),
+        cmocka_unit_test(a_removed_exporter_does_not_fill_the_journal_of_the_others),
         cmocka_unit_test(a_start_finds_what_a_pipeline_that_is_gone_has_left),
         cmocka_unit_test(an_orphan_whose_places_are_lost_is_kept),
         cmocka_unit_test(an_orphan_that_cannot_be_opened_stops_nobody_and_a_pipeline_is_refused),
