@@ -207,9 +207,12 @@ static void turn(struct weft_cursor *c)
 static void leave(struct weft_cursor *c, struct weft_totals *done)
 {
     count_done(c, done);
+    publish_settled(c);
+    turn(c); /* what is counted fits where it stands, should places be saved meanwhile */
     pthread_mutex_lock(&c->journal->lock);
     follow(c);
     pthread_mutex_unlock(&c->journal->lock);
+    turn(c);
 }
 
 void weft_cursor_settle(struct weft_cursor *c, uint64_t sequence)

@@ -2,7 +2,7 @@
 /* journal_keep.c: what a journal on disk does beside its readers and writers, and the thread that does it.
  *
  * Places are saved SAVE_MS after they have moved at the latest, and no more often than that: a kill repeats what was settled since. A
- * new name is saved at once, so that it is never unknown. Sources are saved when a segment has been sealed and before one is given
+ * new name is saved at once, so that it is never unknown; and so are all of them before a segment is given back from the middle. Sources are saved when a segment has been sealed and before one is given
  * back that the file does not cover (a kill in between finds them in the segments).
  *
  * The thread sleeps until a place moves, and looks after the directory once a second. */
@@ -28,7 +28,7 @@ enum { SAVE_MS = 100, LOOK_MS = 1000, READ_TRIES = 100 };
 /* The settled sequence and the sums that go with it; those that went together last when the reader is in the middle of moving
  * them. A cursor that was placed behind open reservations counts them as if they were published: then nothing is said of
  * the sums (segment 0). Under the lock. */
-static void read_place(struct weft_cursor *c, uint64_t published)
+static bool read_place(struct weft_cursor *c, uint64_t published)
 {
     for (int i = 0; i < READ_TRIES; i++) {
         unsigned before = atomic_load_explicit(&c->turn, memory_order_acquire);
@@ -38,45 +38,73 @@ static void read_place(struct weft_cursor *c, uint64_t published)
             c->saved_sequence = sequence;
             c->saved_segment = published < sequence ? 0 : c->settled.segment->number;
             c->saved_totals = weft_totals_minus(totals, c->settled.segment->before);
-            return;
+            return true;
         }
     }
     atomic_store_explicit(&c->journal->unsaved, true, memory_order_relaxed);
+    return false;
 }
 
-static void put_places(struct weft_journal *j, struct weft_buf *b)
+/* Under the lock. Returns the number of this writing; *ret_fresh: every place is the one of this moment. */
+static uint64_t put_places(struct weft_journal *j, struct weft_buf *b, bool *ret_fresh)
 {
     uint64_t published = weft_journal_published(j);
 
+    *ret_fresh = true;
+    atomic_store_explicit(&j->unsaved, false, memory_order_release);
     weft_cursor_store_begin(b, j->dir.journal_id);
     for (struct weft_cursor *c = j->cursors; c; c = c->next) {
         if (c->transient)
             continue;
-        read_place(c, published);
+        *ret_fresh = read_place(c, published) && *ret_fresh;
         weft_cursor_store_put(b, &(struct weft_saved_place){
             .name = weft_slice_of(c->name, strlen(c->name)), .settled_sequence = c->saved_sequence, .segment = c->saved_segment,
-            .totals = c->saved_totals,
-            .parked_wall_ns = c->parked ? c->parked_wall_ns : 0, .hold = c->hold });
+            .totals = c->saved_totals, .parked_wall_ns = c->parked ? c->parked_wall_ns : 0, .hold = c->hold });
     }
     weft_cursor_store_end(b);
+    return ++j->places_turn;
+}
+
+/* What was put together later is not overwritten by what was put together before. */
+static int write_places(struct weft_journal *j, const struct weft_buf *b, uint64_t turn, bool sync)
+{
+    int err = b->err;
+
+    pthread_mutex_lock(&j->saving);
+    if (!err && turn > j->places_written) {
+        err = weft_journal_dir_write(&j->dir, "cursors", b->data, b->len, sync);
+        j->places_written = err ? j->places_written : turn;
+    }
+    pthread_mutex_unlock(&j->saving);
+    if (err)
+        atomic_store_explicit(&j->unsaved, true, memory_order_release);
+    return err;
 }
 
 int weft_journal_save_places(struct weft_journal *j, bool sync)
 {
     struct weft_buf b;
+    bool fresh;
 
     weft_buf_init(&b, WEFT_CURSOR_STORE_MAX);
-    pthread_mutex_lock(&j->saving);
-    atomic_store_explicit(&j->unsaved, false, memory_order_release);
     pthread_mutex_lock(&j->lock);
-    put_places(j, &b);
+    uint64_t turn = put_places(j, &b, &fresh);
     pthread_mutex_unlock(&j->lock);
-    int err = b.err ? b.err : weft_journal_dir_write(&j->dir, "cursors", b.data, b.len, sync);
-    if (err)
-        atomic_store_explicit(&j->unsaved, true, memory_order_release);
-    pthread_mutex_unlock(&j->saving);
+    int err = write_places(j, &b, turn, sync);
     weft_buf_release(&b);
     return err;
+}
+
+bool weft_journal_save_places_now(struct weft_journal *j)
+{
+    struct weft_buf b;
+    bool fresh;
+
+    weft_buf_init(&b, WEFT_CURSOR_STORE_MAX);
+    uint64_t turn = put_places(j, &b, &fresh);
+    int err = write_places(j, &b, turn, false);
+    weft_buf_release(&b);
+    return fresh && !err;
 }
 
 static int write_sources(struct weft_journal *j, uint64_t covered, bool sync)
@@ -138,8 +166,9 @@ void weft_journal_note_unsaved(struct weft_journal *j)
 /* What is being written goes into files that still have a name from now on. */
 static void look_after_directory(struct weft_journal *j)
 {
-    pthread_mutex_lock(&j->saving);
     pthread_mutex_lock(&j->lock);
+    pthread_mutex_lock(&j->saving);
+    pthread_mutex_lock(&j->saving_sources);
     if (weft_journal_dir_is_gone(&j->dir) && weft_journal_dir_restore(&j->dir) == 0) {
         weft_log(j->log, WEFT_LOG_WARN, j->name, "the journal's directory %s was removed: made it again; what was in it is lost "
                  "with this process", j->dir.path);
@@ -150,8 +179,9 @@ static void look_after_directory(struct weft_journal *j)
         j->next_try_ms = 0;
         atomic_store_explicit(&j->unsaved, true, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&j->lock);
+    pthread_mutex_unlock(&j->saving_sources);
     pthread_mutex_unlock(&j->saving);
+    pthread_mutex_unlock(&j->lock);
 }
 
 static void wake_stuck(struct weft_journal *j)

@@ -130,8 +130,7 @@ static int open_memory(struct weft_journal *j)
     return 0;
 }
 
-/* A tail without room, for a directory without segments. */
-static int begin_empty(struct weft_journal *j)
+int weft_journal_begin_empty(struct weft_journal *j)
 {
     struct weft_segment *s;
 
@@ -153,8 +152,6 @@ static int open_disk(struct weft_journal *j, const struct weft_journal_options *
 
     if (!err)
         err = weft_journal_recover(j);
-    if (!err && !j->head)
-        err = begin_empty(j);
     if (err)
         return err;
     j->id = j->dir.journal_id;

@@ -36,6 +36,7 @@ struct recovery {
     size_t n, cap;
     int err;
     uint64_t last_number;   /* the greatest there was */
+    uint64_t next_seen;     /* behind all sequences that anything knows of */
     bool rebooted;          /* a file without a seal is from before this boot */
     bool unsealed;
     bool sequences_lost;    /* somebody has seen records that are not here any more */
@@ -275,6 +276,7 @@ static int order_all(struct recovery *r)
         int err = fresh ? scan_one(r, s, &kept) : 0;
         if (err)
             return err;
+        r->next_seen = s->end_sequence > r->next_seen ? s->end_sequence : r->next_seen;
         uint64_t number = s->number;
         if (kept && prev)
             chain(r, prev, prev_number, s);
@@ -308,12 +310,12 @@ static void sum_up(struct recovery *r)
             atomic_store_explicit(&s->closed, true, memory_order_relaxed);
         s->end_sequence = s->next ? s->next->first_sequence : s->end_sequence;
     }
+    j->next_sequence = r->next_seen > 1 ? r->next_seen : 1;
     if (!last)
         return;
     j->totals = j->opened = weft_totals_plus(last->before, last->totals);
     j->found = weft_totals_minus(j->totals, j->head->before);
-    j->next_sequence = last->end_sequence;
-    j->published = (struct weft_place){ last, last->room, j->next_sequence };
+    j->published = (struct weft_place){ last, last->room, last->end_sequence };
     j->unsealed = j->sync_from = last;
 }
 
@@ -361,7 +363,7 @@ static int recover_sources(struct weft_journal *j)
     j->sources_covered = covered;
     err = 0;
     for (struct weft_segment *s = j->head; s && !err; s = s->next)
-        if (s->end_sequence > covered + 1) {
+        if (s->numbered && s->end_sequence > covered + 1) {
             err = note_sources(j, s);
             j->sources_stale = true;
         }
@@ -425,7 +427,8 @@ static void locate(struct recovery *r, struct weft_cursor *c, const struct weft_
     if (!s) {
         put(c, j->tail, j->tail->room, next);
         c->base = j->totals;
-        r->sequences_lost = r->sequences_lost || next > j->next_sequence;
+        r->sequences_lost = r->sequences_lost || next > r->next_seen;
+        j->next_sequence = next > j->next_sequence ? next : j->next_sequence;
     } else if (next <= s->first_sequence) {
         put(c, s, s->begin, s->first_sequence);
         c->base = s->before;
@@ -480,6 +483,8 @@ static int keep_everything(struct recovery *r)
     struct weft_journal *j = r->j;
     struct weft_saved_place p = { .name = WEFT_SLICE(WEFT_LOST_PLACES), .hold = true };
 
+    if (!j->head->numbered)
+        return 0; /* there is nothing to keep */
     j->recovery.cursors_lost = true;
     weft_log(j->log, WEFT_LOG_WARN, j->name,
              "the places of this journal's readers in %s are lost: all of them begin with the oldest record kept", j->dir.path);
@@ -493,8 +498,6 @@ static int recover_places(struct recovery *r)
     size_t len = 0;
     struct weft_slice rows;
 
-    if (!j->tail)
-        return 0;
     int err = weft_journal_dir_read(&j->dir, "cursors", WEFT_CURSOR_STORE_MAX, &bytes, &len);
     if (err == UV_ENOMEM)
         return err;
@@ -542,8 +545,10 @@ int weft_journal_recover(struct weft_journal *j)
         err = weft_journal_dir_adopt(&j->dir, j->id);
     if (!err) {
         sum_up(&r);
-        err = recover_sources(j);
+        err = j->head ? 0 : weft_journal_begin_empty(j);
     }
+    if (!err)
+        err = recover_sources(j);
     if (!err)
         err = recover_places(&r);
     jump(&r);

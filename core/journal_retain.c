@@ -105,6 +105,8 @@ bool weft_journal_retire_oldest(struct weft_journal *j)
     for (struct weft_segment **link = &j->head; passed(j, *link); link = &(*link)->next) {
         if (!idle(*link))
             continue;
+        if (j->disk && *link != j->head && !weft_journal_save_places_now(j))
+            return false; /* a saved place that is older would miss it */
         for (struct weft_segment *s = j->head; s != *link; s = s->next)
             s->stranded = true;
         retire(j, link);

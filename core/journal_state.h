@@ -76,8 +76,10 @@ struct weft_journal {
     bool sources_stale;               /* a segment has been sealed since they were saved */
     _Atomic uint64_t durable;         /* WEFT_SYNC_ALWAYS: see weft_journal_durable() */
     _Atomic bool unsaved;             /* a place has moved since places were saved */
-    pthread_mutex_t saving;           /* one writer of places at a time; taken before `lock` */
-    pthread_mutex_t saving_sources;   /* one writer of sources at a time; may be taken under `lock` */
+    pthread_mutex_t saving;           /* one writer of places at a time; may be taken under `lock`, not before it */
+    pthread_mutex_t saving_sources;   /* the same for sources; taken after `saving` */
+    uint64_t places_turn;             /* numbers what is to be written of places; under the lock */
+    uint64_t places_written;          /* the newest that has been; under `saving` */
     struct weft_keeper keeper;
 };
 
@@ -174,6 +176,13 @@ void weft_segment_unpin(struct weft_segment *s);
 /* Makes the list of segments, the cursors and the sources out of what the directory holds. Nobody else is there yet. 0, or a code of
  * weft_journal_open(); then the directory is as it was, but for quarantined files. */
 int weft_journal_recover(struct weft_journal *j);
+
+/* A tail without room, for a directory without segments. 0 or a negative code. */
+int weft_journal_begin_empty(struct weft_journal *j);
+
+/* The same under the lock, without waiting for the disk. False: not every place is the one of this moment, or it could not be
+ * written. */
+bool weft_journal_save_places_now(struct weft_journal *j);
 
 /* Writes the places of all cursors to the directory, or the positions of all sources. Any thread, without the lock. */
 int weft_journal_save_places(struct weft_journal *j, bool sync);
