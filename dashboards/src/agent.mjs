@@ -57,7 +57,7 @@ function flow() {
       about: 'Items per second that back ends have taken. It should follow what comes in, once for every exporter of a pipeline; below it a queue is growing.' }),
     bars({ title: 'Refused, by reason', span: 8, unit: 'cps', min: 0, missing: 'weft_receiver_refused_items_total', queries: [
       query(`sum by (receiver, reason) (${rate('weft_receiver_refused_items_total')})`, '{{receiver}} {{reason}}')],
-      about: 'Items that a client was told to keep. journal_full and memory_limit: the client will try again; find the exporter whose queue is full. malformed, too_large, unsupported: it will not; its sender is wrong.' }),
+      about: 'Items that a client was told to keep. journal_full, shed_debug, shed_info and memory_limit: the client will try again; find the exporter whose queue is full. malformed, too_large, unsupported: it will not; its sender is wrong.' }),
   ];
 }
 
