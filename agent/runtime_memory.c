@@ -7,7 +7,7 @@
 #include "core/option.h"
 
 /* Of a journal on disk, what it may keep in memory beside what the kernel can take back at any time. */
-enum { DISK_RESIDENT = 2 << 20 };
+enum { DISK_RESIDENT = 4 << 20 };
 
 static size_t count_used(const struct weft_config *config, enum weft_kind kind)
 {
