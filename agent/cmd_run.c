@@ -419,6 +419,7 @@ static int run_daemon(struct run *r)
     if (r->args.n_configs == 0)
         weft_log(&r->log, WEFT_LOG_INFO, "config", "no --config: running the built-in default ('weft config print' shows it)");
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error code for the journal, not an end */
     limit_malloc();
     raise_fd_limit();
     if (begin(r)) {

@@ -72,7 +72,7 @@ int weft_cursor_store_next(struct weft_slice *rest, struct weft_saved_place *ret
     if (rest->len < sizeof row)
         return WEFT_ERR_MALFORMED;
     memcpy(&row, rest->data, sizeof row);
-    if (row.name_len == 0 || row.name_len > rest->len - sizeof row)
+    if (row.settled_sequence > UINT64_MAX / 4 || row.name_len == 0 || row.name_len > rest->len - sizeof row)
         return WEFT_ERR_MALFORMED;
     *ret_place = (struct weft_saved_place){
         .name = weft_slice_of(rest->data + sizeof row, row.name_len), .settled_sequence = row.settled_sequence,

@@ -18,6 +18,9 @@
 
 enum { MODE = 0640, ZEROS = 64 << 10 };
 
+/* Far more than can ever be given; whatever is beyond was not written by us. */
+#define SEQUENCE_MAX (UINT64_MAX / 4)
+
 static const char HEAD_MAGIC[8] = "WEFTSEG", SEAL_MAGIC[8] = "WEFTEND";
 
 _Static_assert(sizeof(struct weft_segment_head) <= WEFT_SEGMENT_SEAL_AT, "the seal has a sector of its own");
@@ -259,14 +262,16 @@ static enum weft_segment_found judge(const struct weft_segment_head *h, const ui
         return WEFT_SEGMENT_FOREIGN;
     if (h->number != number)
         return WEFT_SEGMENT_EMPTY;
-    return h->first_sequence == 0 || h->journal_id == 0 ? WEFT_SEGMENT_CORRUPT : WEFT_SEGMENT_OPEN;
+    return h->first_sequence == 0 || h->first_sequence > SEQUENCE_MAX || h->journal_id == 0 ? WEFT_SEGMENT_CORRUPT
+                                                                                           : WEFT_SEGMENT_OPEN;
 }
 
 static bool seal_is_right(const struct weft_segment_seal *seal, const struct weft_segment_head *h)
 {
     return memcmp(seal->magic, SEAL_MAGIC, sizeof seal->magic) == 0 && seal_crc(seal) == seal->crc
            && seal->journal_id == h->journal_id && seal->number == h->number && seal->end >= WEFT_SEGMENT_HEAD
-           && seal->end % WEFT_ENTRY_ALIGN == 0 && seal->end_sequence >= h->first_sequence;
+           && seal->end % WEFT_ENTRY_ALIGN == 0 && seal->end_sequence >= h->first_sequence
+           && seal->end_sequence <= SEQUENCE_MAX;
 }
 
 static void take_seal(struct weft_segment *s, const struct weft_segment_seal *seal)

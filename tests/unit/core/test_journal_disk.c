@@ -4,7 +4,7 @@
  * test_journal_crash.c. */
 #include "core/err.h"
 #include "core/hash.h"
-#include "core/journal.h"
+#include "core/journal_state.h"
 #include "core/segment_file.h"
 
 #include <dirent.h>
@@ -390,6 +390,214 @@ static void an_empty_directory_is_removed_with_what_is_ours_and_no_more(void **s
     assert_int_equal(weft_journal_remove(home), 0);
 }
 
+/* ---- damage ---- */
+
+static void a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+    char name[WEFT_SEGMENT_NAME];
+
+    append_many(j, 200); /* 57 a segment */
+    weft_cursor_close(c);
+    weft_journal_close(j);
+    weft_segment_file_name(name, 3); /* the second: the first number goes to the tail of an empty directory */
+    overwrite(home, name, 8, "?", 1);
+
+    j = open_at(home);
+    struct weft_journal_stats s = stats_of(j);
+    assert_int_equal(s.recovery.quarantined_segments, 1);
+    assert_int_equal(s.recovery.lost_records, 57);
+    assert_int_equal(s.recovery.lost_items, 171);
+    assert_int_equal(count_files(home, ".corrupt"), 1);
+    assert_true(s.next_sequence > 200); /* no sequence is given twice */
+    c = open_cursor(j, "es");
+    assert_int_equal(sums_of(c).waiting_items, 600);
+    assert_int_equal(settle_many(c, 1000), 143);
+    assert_int_equal(sums_of(c).lost_items, 171);
+    assert_int_equal(sums_of(c).waiting_items, 0);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+}
+
+static void garbled_places_mean_that_all_is_given_again(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+
+    append_many(j, 100);
+    assert_int_equal(settle_many(c, 80), 80);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+    overwrite(home, "cursors", 20, "?", 1);
+
+    j = open_at(home);
+    assert_true(stats_of(j).recovery.cursors_lost);
+    c = open_cursor(j, "es");
+    uint64_t first = take(c);
+    assert_true(first > 0 && first <= 81);
+    assert_int_equal(settle_many(c, 1000), 100 - first);
+    assert_int_equal(weft_journal_settled(j), first - 1); /* it is kept for readers that have not come yet */
+    assert_int_equal(weft_journal_release(j, WEFT_LOST_PLACES), 0);
+    assert_int_equal(weft_journal_settled(j), 100);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+}
+
+/* ---- a disk that takes nothing more ---- */
+
+static rlim_t limit_files(rlim_t size)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    return before;
+}
+
+static void a_disk_that_takes_nothing_refuses_and_goes_on_by_itself(void **state)
+{
+    const struct { const char *what; enum weft_disk_error mode; enum weft_disk_state state; unsigned least, most; } cases[] = {
+        { "refusing",  WEFT_DISK_ERROR_REFUSE, WEFT_DISK_REFUSING, 0,  60 },
+        { "in memory", WEFT_DISK_ERROR_MEMORY, WEFT_DISK_MEMORY,   170, 260 }, /* 3 segments of 64 KiB */
+    };
+
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_journal *j = NULL;
+        struct weft_journal_options o = options(home);
+        unsigned n = 0;
+
+        o.on_disk_error = cases[i].mode;
+        o.memory_size = 200 * KIB;
+        assert_int_equal(weft_journal_open(&j, &o), 0);
+        struct weft_cursor *c = open_cursor(j, "es");
+        append_many(j, 10);
+        rlim_t before = limit_files(16 * KIB);
+        while (append(j, 1000, 1, (struct weft_source){ 0 }) == 0)
+            n++;
+        struct weft_journal_stats s = stats_of(j);
+        if (s.disk_state != cases[i].state || s.disk_error != UV_EFBIG || s.disk_errors != 1 || n < cases[i].least
+            || n > cases[i].most)
+            fail_msg("%s: state %d, error %s, %u records", cases[i].what, (int)s.disk_state, weft_err_text(s.disk_error), n);
+        (void)limit_files(before);
+        j->next_try_ms = 0; /* the second has passed */
+        append_many(j, 100);
+        s = stats_of(j);
+        if (s.disk_state != WEFT_DISK_OK || s.disk_error != 0)
+            fail_msg("%s: it did not recover", cases[i].what);
+        if (settle_many(c, 10000) != n + 110 || stats_of(j).memory_bytes != 0)
+            fail_msg("%s: not all could be read, or memory is kept", cases[i].what);
+        weft_cursor_close(c);
+        weft_journal_close(j);
+        assert_int_equal(weft_journal_remove(home), 0);
+    }
+}
+
+static void a_directory_that_is_removed_is_made_again(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+
+    weft_keeper_stop(j); /* what it does is done by hand here */
+    append_many(j, 200);
+    remove_all(home);
+    assert_int_equal(access(home, F_OK), -1);
+    weft_journal_keep(j);
+    append_many(j, 100);
+    assert_int_equal(settle_many(c, 1000), 300); /* what was open can still be read */
+    append_many(j, 5);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+
+    j = open_at(home);
+    c = open_cursor(j, "es");
+    assert_int_equal(sums_of(c).waiting_records, 5);
+    assert_int_equal(settle_many(c, 1000), 5);
+    assert_int_equal(sums_of(c).lost_items, 0);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+}
+
+/* ---- kill -9 ---- */
+
+enum { KILLS = 20 };
+
+static void append_for_ever(int pipe_fd)
+{
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+    struct weft_record r = { .n_items = 1 };
+    static uint8_t bytes[3000];
+
+    for (size_t i = 0;; i++) {
+        uint64_t sequence;
+        r.payload = (struct weft_slice){ bytes, i * 37 % sizeof bytes };
+        memset(bytes, (int)(r.payload.len % 251), r.payload.len);
+        if (weft_journal_append(j, &r, &sequence) == 0 && write(pipe_fd, &sequence, sizeof sequence) != (ssize_t)sizeof sequence)
+            _exit(1);
+        if (i % 3 == 0)
+            (void)settle_many(c, 2);
+    }
+}
+
+/* Waits for `n` acknowledgements, kills, and returns the last that was given. */
+static uint64_t kill_after(unsigned n)
+{
+    int fds[2];
+    uint64_t sequence = 0, last = 0;
+
+    assert_int_equal(pipe(fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(fds[0]);
+        append_for_ever(fds[1]);
+    }
+    close(fds[1]);
+    for (unsigned i = 0; read(fds[0], &sequence, sizeof sequence) == (ssize_t)sizeof sequence; i++) {
+        if (i == n)
+            (void)kill(child, SIGKILL);
+        assert_true(sequence > last);
+        last = sequence;
+    }
+    close(fds[0]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    return last;
+}
+
+/* Every acknowledged record is there, but for those that the reader had settled: the rest comes without a hole. */
+static void what_was_acknowledged_before_a_kill_is_there_after_it(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < KILLS; round++) {
+        uint64_t last = kill_after(round * 41 % 500);
+        struct weft_journal *j = open_at(home);
+        struct weft_cursor *c = open_cursor(j, "es");
+        struct weft_journal_stats s = stats_of(j);
+        uint64_t expected = sums_of(c).settled_sequence + 1, sequence;
+
+        if (s.next_sequence <= last)
+            fail_msg("round %u: %lu was acknowledged, the next is %lu", round, (unsigned long)last, (unsigned long)s.next_sequence);
+        while ((sequence = take(c)) != 0) {
+            assert_int_equal(sequence, expected);
+            expected++;
+            weft_cursor_settle(c, sequence);
+        }
+        if (expected <= last)
+            fail_msg("round %u: %lu was acknowledged, the last read is %lu", round, (unsigned long)last,
+                     (unsigned long)expected - 1);
+        assert_int_equal(s.recovery.lost_records + s.recovery.quarantined_segments, 0);
+        weft_cursor_close(c);
+        weft_journal_close(j);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +608,11 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_directory_of_a_newer_version_is_refused_and_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_format_that_is_lost_or_garbled_is_made_again_from_the_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(an_empty_directory_is_removed_with_what_is_ours_and_no_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(garbled_places_mean_that_all_is_given_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_takes_nothing_refuses_and_goes_on_by_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_directory_that_is_removed_is_made_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_acknowledged_before_a_kill_is_there_after_it, setup, teardown),
     };
 
     if (argc > 1)
