@@ -11,6 +11,7 @@
  * So only the reader moves its places, and nothing that it looks at is ever given back under its eyes. Opening, parking
  * and forgetting cursors is in cursor_place.c. */
 #include "core/journal_state.h"
+#include "core/sigbus.h"
 #include "core/segment_file.h"
 #include "core/segment_scan.h"
 
@@ -109,6 +110,14 @@ static struct weft_entry *readable_there(struct weft_cursor *c, struct weft_plac
     return e;
 }
 
+/* Pages of it are zeros in the place of what the file does not give any more, and nobody writes there any more (the next sync sees
+ * to that: journal_sync.c). */
+static bool has_holes(const struct weft_segment *s)
+{
+    return s->guard >= 0 && weft_sigbus_hits(s->guard) > 0 && atomic_load_explicit(&s->closed, memory_order_acquire)
+           && atomic_load_explicit(&s->writers, memory_order_acquire) == 0;
+}
+
 /* The entry at a place if it is published (or abandoned); NULL otherwise. */
 static struct weft_entry *entry_there(struct weft_cursor *c, struct weft_place *p)
 {
@@ -118,7 +127,10 @@ static struct weft_entry *entry_there(struct weft_cursor *c, struct weft_place *
         return readable_there(c, p);
 
     struct weft_entry *e = weft_entry_at(p->segment, p->offset);
-    return atomic_load_explicit(&e->sequence, memory_order_acquire) == p->sequence ? e : NULL;
+    bool published = atomic_load_explicit(&e->sequence, memory_order_acquire) == p->sequence;
+    if (has_holes(p->segment)) /* after the look, which may have been the one that found out */
+        return readable_there(c, p);
+    return published ? e : NULL;
 }
 
 static void step(struct weft_place *p, const struct weft_entry *e)
