@@ -25,6 +25,7 @@
 enum {
     FIRST_RESERVE = 16 * 1024,
     SMALL_BODY = 64 * 1024,
+    LEFT_TO_SMALL = 256 * 1024, /* of what the account has, when a larger body grows */
     KEEP_BUFFER = 128 * 1024,  /* a larger one is freed with its request */
     KEEP_BODIES = 16,
 };
@@ -334,6 +335,8 @@ static bool count(struct weft_http_server *s, struct weft_http_body *b, uint64_t
     if (size > SMALL_BODY)
         limit -= limit / 4;
     if (others > limit || size > limit - others)
+        return false;
+    if (size > SMALL_BODY && weft_account_room(s->options.account) < size - b->bytes.cap + LEFT_TO_SMALL)
         return false;
     s->stats.inflight_bytes = others + size;
     b->counted = size;
