@@ -141,7 +141,6 @@ int weft_journal_begin_empty(struct weft_journal *j)
     s->begin = s->room = s->size;
     atomic_store_explicit(&s->reserved, s->size, memory_order_relaxed);
     list_first(j, s);
-    j->memory_bytes = s->size;
     return 0;
 }
 

@@ -77,7 +77,7 @@ static void retire(struct weft_journal *j, struct weft_segment **link)
     *link = s->next;
     j->in_use -= s->size;
     j->n_segments--;
-    if (j->disk && s->backing != j->backing)
+    if (j->disk && s->backing != j->backing && s->begin < s->size) /* not the one that a journal begins with */
         j->memory_bytes -= s->size;
     if (!cache(j, s))
         weft_segment_free(s);
