@@ -358,7 +358,7 @@ def unlawful_duplicates(sink, kills=(), before_s=1.0, after_s=0.5):
     sink reset its connections may be lost with them."""
     found = []
     for i, first, second in sink.again:
-        if not first.answered or any(death - 0.5 <= first.at <= death for death in sink.deaths):
+        if not first.answered or any(death - 1.5 <= first.at <= death for death in sink.deaths):
             continue
         if any(kill - before_s <= first.at <= kill + after_s and second.at >= kill for kill in kills):
             continue
