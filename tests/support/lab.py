@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -84,9 +85,15 @@ def wait_until(words, probe, timeout=15.0, every=0.1):
 
 # ---- tools ----
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that outgoing connections get, so that none of them takes it before its server has it."""
+    for _ in range(200):
+        with socket.socket(socket.AF_INET, kind) as s:
+            try:
+                s.bind(("127.0.0.1", random.SystemRandom().randrange(15000, 32000)))
+                return s.getsockname()[1]
+            except OSError:
+                continue
+    raise AssertionError("no free port between 15000 and 32000")
 
 
 def http(method, url, body=None, headers=None, timeout=10):

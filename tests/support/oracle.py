@@ -354,11 +354,11 @@ def unexpected(producers, sink):
 
 def unlawful_duplicates(sink, kills=(), before_s=1.0, after_s=0.5):
     """Second deliveries whose first one was answered, and not just before a kill: (ID, first, second, nearest kill). What a
-    process had sent when it was killed is read by a busy sink up to `after_s` later. An answer that went out just before the
+    process had sent when it was killed is read by a busy sink up to `after_s` later. An answer that went out while the
     sink reset its connections may be lost with them."""
     found = []
     for i, first, second in sink.again:
-        if not first.answered or any(death - 1.5 <= first.at <= death for death in sink.deaths):
+        if not first.answered or any(death - 1.5 <= first.at <= death + 0.3 for death in sink.deaths):
             continue
         if any(kill - before_s <= first.at <= kill + after_s and second.at >= kill for kill in kills):
             continue

@@ -28,6 +28,7 @@ import struct
 import threading
 import time
 
+from lab import free_port
 from oracle_h2 import ACK, END_HEADERS, END_STREAM, H2, literals, message_of
 
 ID = re.compile(rb"oid(\d{11})o")
@@ -61,9 +62,7 @@ class Sink:
         self.requests = 0
         self.lock, self.over = threading.RLock(), threading.Event()
         self.listener, self.sockets, self.flapper = None, set(), None
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self._listen()
 
     # -- the port --
