@@ -38,6 +38,7 @@ enum {
     TIMER_SLACK_MS = 1,
     BACKOFF_MAX_MS = 64,
     VAIN_TURNS_MAX = 8,           /* without a callback, before pauses begin */
+    BUSY_MS = 1000,               /* since its last answer a connection is in use, not waiting */
 };
 static const uint64_t IDLE_DEFAULT_MS = 60000, REQUEST_DEFAULT_MS = 30000;
 
@@ -85,10 +86,14 @@ void weft_http_connection_cut(struct weft_http_server *s, struct weft_http_conne
     (void)shutdown(c->fd, SHUT_RDWR);
 }
 
+/* Who gives way. A client that has just had an answer is about to come again: cutting it would only trade one for another. */
 static struct weft_http_connection *longest_waiting(const struct weft_http_server *s)
 {
-    struct weft_http_connection *fresh = s->lines[WEFT_HTTP_FRESH].head;
-    return fresh ? fresh : s->lines[WEFT_HTTP_KEPT].head;
+    struct weft_http_connection *fresh = s->lines[WEFT_HTTP_FRESH].head, *kept = s->lines[WEFT_HTTP_KEPT].head;
+
+    if (fresh)
+        return fresh;
+    return kept && uv_now(s->loop) - kept->since_ms >= BUSY_MS ? kept : NULL;
 }
 
 static uint64_t connection_cost(const struct weft_http_server *s)

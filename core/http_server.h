@@ -12,7 +12,7 @@
  *   (2) A connection that is silent for idle_timeout is cut; a request must be whole, and its answer taken, within
  *       request_timeout.
  *   (3) At most max_connections at once. One more takes the place of the one that has waited longest for a
- *       request (first among those that never made one); when none waits it is closed at accept.
+ *       request (first among those that never made one), for a second at least; when there is none it is closed at accept.
  *   (4) Each waiter is handed back exactly once, by on_answer or by on_gone, whatever becomes of its client. A body is not
  *       kept while its request waits, unless it is so small that it would be taken again at once.
  *   (5) What is too large is answered at once, while the peer still sends; what it goes on to send is thrown away.

@@ -447,6 +447,34 @@ static void a_claim_of_a_large_body_holds_little(void **state)
     rig_close(&rig);
 }
 
+/* Two that have just been answered: who comes third finds no place, and they go on. */
+static void a_full_house_keeps_who_has_just_been_answered(void **state)
+{
+    struct rig rig;
+    struct peer p[2], late;
+    struct weft_http_server_stats stats;
+    (void)state;
+
+    rig_open(&rig, (struct weft_http_server_options){ .max_connections = 2 });
+    for (int i = 0; i < 2; i++) {
+        rig_peer(&rig, &p[i]);
+        assert_true(peer_send_text(&p[i], "GET / HTTP/1.1\r\nHost: t\r\n\r\n"));
+        expect(&p[i], 200, "first");
+    }
+    rig_peer(&rig, &late);
+    peer_wait_end(&late);
+    weft_http_server_stats(rig.server, &stats);
+    assert_int_equal(stats.evicted, 0);
+    assert_int_equal(stats.turned_away, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_true(peer_send_text(&p[i], "GET / HTTP/1.1\r\nHost: t\r\n\r\n"));
+        expect(&p[i], 200, "again");
+        peer_close(&p[i]);
+    }
+    peer_close(&late);
+    rig_close(&rig);
+}
+
 static void a_full_house_lets_go_of_who_waits_longest(void **state)
 {
     struct rig rig;
@@ -717,6 +745,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_body_that_could_never_fit_is_too_large),
         cmocka_unit_test(a_claim_of_a_large_body_holds_little),
         cmocka_unit_test(a_full_house_lets_go_of_who_waits_longest),
+        cmocka_unit_test(a_full_house_keeps_who_has_just_been_answered),
         cmocka_unit_test(when_nobody_waits_one_more_is_turned_away),
         cmocka_unit_test(a_dripped_body_is_cut_with_408_after_request_timeout),
         cmocka_unit_test(dripped_headers_are_cut_though_never_silent),
