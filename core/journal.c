@@ -48,7 +48,7 @@ static int roll(struct weft_journal *j, size_t stride)
 
     if (!weft_journal_make_room(j, size))
         return WEFT_ERR_FULL;
-    int err = j->disk ? weft_journal_disk_tail(j, size, &s) : memory_tail(j, size, &s);
+    int err = j->disk ? weft_journal_disk_tail(j, size, need, &s) : memory_tail(j, size, &s);
     if (err)
         return err;
 

@@ -71,9 +71,10 @@ static int file_tail(struct weft_journal *j, size_t size, struct weft_segment **
     return err;
 }
 
-static int memory_tail(struct weft_journal *j, size_t size, struct weft_segment **ret_segment)
+/* Smaller than a file would be, unless the record needs more. */
+static int memory_tail(struct weft_journal *j, size_t size, size_t need, struct weft_segment **ret_segment)
 {
-    size_t smaller = size == j->segment_size && size > MEMORY_SEGMENT ? MEMORY_SEGMENT : size;
+    size_t smaller = size == j->segment_size && size > MEMORY_SEGMENT && need <= MEMORY_SEGMENT ? MEMORY_SEGMENT : size;
 
     if (j->memory_bytes + smaller > j->memory_size)
         return WEFT_ERR_FULL;
@@ -83,7 +84,7 @@ static int memory_tail(struct weft_journal *j, size_t size, struct weft_segment 
     return 0;
 }
 
-int weft_journal_disk_tail(struct weft_journal *j, size_t size, struct weft_segment **ret_segment)
+int weft_journal_disk_tail(struct weft_journal *j, size_t size, size_t need, struct weft_segment **ret_segment)
 {
     if (j->disk_state == WEFT_DISK_OK || weft_clock_mono_ms() >= j->next_try_ms) {
         int err = file_tail(j, size, ret_segment);
@@ -93,7 +94,7 @@ int weft_journal_disk_tail(struct weft_journal *j, size_t size, struct weft_segm
         }
         weft_journal_disk_failed(j, err);
     }
-    return j->on_disk_error == WEFT_DISK_ERROR_MEMORY ? memory_tail(j, size, ret_segment) : WEFT_ERR_FULL;
+    return j->on_disk_error == WEFT_DISK_ERROR_MEMORY ? memory_tail(j, size, need, ret_segment) : WEFT_ERR_FULL;
 }
 
 /* ---- mappings and seals ---- */

@@ -158,9 +158,10 @@ uint64_t weft_journal_published(struct weft_journal *j);
 
 /* ---- disk ---- */
 
-/* A segment that can hold `stride` bytes, begun as the one behind the tail: on disk, or in memory when the disk does not take it and
- * the options allow that. Keeps the books of the disk's state. 0, WEFT_ERR_FULL or WEFT_ERR_LIMIT. Under the lock. */
-int weft_journal_disk_tail(struct weft_journal *j, size_t stride, struct weft_segment **ret_segment);
+/* A segment of `size` bytes, begun as the one behind the tail: on disk, or in memory when the disk does not take it and the options
+ * allow that; there it may be smaller, but holds `need` bytes. Keeps the books of the disk's state. 0, WEFT_ERR_FULL or
+ * WEFT_ERR_LIMIT. Under the lock. */
+int weft_journal_disk_tail(struct weft_journal *j, size_t size, size_t need, struct weft_segment **ret_segment);
 
 /* The disk has failed, or works again; says so once. Under the lock. */
 void weft_journal_disk_failed(struct weft_journal *j, int err);

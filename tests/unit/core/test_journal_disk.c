@@ -499,6 +499,32 @@ static void a_disk_that_takes_nothing_refuses_and_goes_on_by_itself(void **state
     }
 }
 
+static void a_record_larger_than_a_usual_segment_in_memory_has_one_of_its_own(void **state)
+{
+    struct weft_journal_options o = options(home);
+    struct weft_journal *j = NULL;
+
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    o.max_size = 16 * MIB;
+    o.segment_size = 4 * MIB;
+    o.on_disk_error = WEFT_DISK_ERROR_MEMORY;
+    assert_int_equal(weft_journal_open(&j, &o), 0);
+    struct weft_cursor *c = open_cursor(j, "es");
+    rlim_t before = limit_files(16 * KIB);
+    assert_int_equal(append(j, 1000, 1, (struct weft_source){ 0 }), 0);
+    assert_int_equal(append(j, 3 * MIB / 2, 1, (struct weft_source){ 0 }), 0);
+    assert_int_equal(append(j, 1000, 1, (struct weft_source){ 0 }), 0);
+    assert_int_equal(stats_of(j).disk_state, WEFT_DISK_MEMORY);
+    for (const struct weft_segment *s = j->head; s; s = s->next)
+        if (s->reserved > s->size)
+            fail_msg("a segment of %zu bytes was given %zu", s->size, (size_t)s->reserved);
+    assert_int_equal(settle_many(c, 10), 3);
+    (void)limit_files(before);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+}
+
 static void a_directory_that_is_removed_is_made_again(void **state)
 {
     (void)state;
@@ -611,6 +637,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(garbled_places_mean_that_all_is_given_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_takes_nothing_refuses_and_goes_on_by_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_record_larger_than_a_usual_segment_in_memory_has_one_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_that_is_removed_is_made_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_acknowledged_before_a_kill_is_there_after_it, setup, teardown),
     };
