@@ -240,16 +240,20 @@ static bool rest(struct weft_journal *j, const struct timespec *until)
     return go_on;
 }
 
-/* Nothing to do until something is published. The mark and the look are in the opposite order of a publisher's. */
+/* Nothing to do until something is published. The mark and the look are in the opposite order of a publisher's. A call to hurry may
+ * come when a round has just covered what it is for: it is forgotten, unless there is something else to sync. */
 static bool rest_idle(struct weft_journal *j)
 {
     struct weft_journal_sync *s = j->sync;
+    bool hurried = atomic_exchange_explicit(&s->hurry, false, memory_order_acq_rel);
 
     if (s->mode == WEFT_SYNC_NONE)
         return rest(j, NULL);
     atomic_store_explicit(&s->asleep, true, memory_order_relaxed);
     weft_journal_fence();
-    bool go_on = is_dirty(j) || rest(j, NULL);
+    bool dirty = is_dirty(j), go_on = dirty || rest(j, NULL);
+    if (dirty && hurried)
+        atomic_store_explicit(&s->hurry, true, memory_order_relaxed);
     atomic_store_explicit(&s->asleep, false, memory_order_relaxed);
     return go_on;
 }

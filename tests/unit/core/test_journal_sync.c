@@ -339,6 +339,27 @@ static void a_file_that_is_cut_under_its_reader_does_not_end_the_process(void **
         fail_msg("the child ended with status %x", (unsigned)status);
 }
 
+static void hurrying_for_what_is_durable_already_does_not_keep_the_thread_awake(void **state)
+{
+    struct weft_journal *j = open_journal(WEFT_SYNC_ALWAYS, 60000);
+    const struct timespec step = { 0, 1000000 };
+
+    (void)state;
+    uint64_t sequence = append(j, 100);
+    weft_journal_hurry(j);
+    assert_int_equal(outcome(j, sequence), 1);
+    unsigned before = calls;
+    weft_journal_hurry(j);
+    for (uint64_t end = weft_clock_mono_ms() + PATIENCE_MS; j->sync->hurry && weft_clock_mono_ms() < end;)
+        nanosleep(&step, NULL);
+    assert_false(j->sync->hurry); /* as long as it is set, the thread looks again at once */
+    assert_int_equal(calls, before);
+    sequence = append(j, 100);
+    weft_journal_hurry(j);
+    assert_int_equal(outcome(j, sequence), 1); /* long before the interval */
+    weft_journal_close(j);
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -350,6 +371,7 @@ int main(int argc, char **argv)
         CASE(what_a_failed_sync_covered_is_never_confirmed_and_its_file_is_left),
         CASE(an_interval_syncs_without_being_asked_and_rests_when_nothing_comes),
         CASE(none_never_syncs),
+        CASE(hurrying_for_what_is_durable_already_does_not_keep_the_thread_awake),
     };
 
     if (argc > 1)
