@@ -2,7 +2,10 @@
 /* letters.c: see letters.h.
  *
  * One holding cursor, `keep`, stands before the oldest letter that is there; moving it on is what gives letters back. It and
- * the figures are guarded by `lock`, which is held while a letter is written, so that one cannot leave before it is counted. */
+ * the figures are guarded by `lock`, which is held while a letter is written, so that one cannot leave before it is counted.
+ *
+ * Letters that left behind it are remembered as ranges of sequences: at most one a letter that is there, however far apart
+ * the sequences are (a journal that was hurt goes on 2^32 behind). */
 #include "agent/letters.h"
 
 #include "core/clock.h"
@@ -13,7 +16,12 @@
 #include <stdlib.h>
 #include <uv.h>
 
-enum { HEAD_MAX = WEFT_LETTER_REASON + WEFT_LETTER_DETAIL + WEFT_LETTER_PIPELINE + 128, WORDS_MIN = 16 };
+enum { HEAD_MAX = WEFT_LETTER_REASON + WEFT_LETTER_DETAIL + WEFT_LETTER_PIPELINE + 128, RANGES_MIN = 16 };
+
+/* Sequences, both ends included. */
+struct range {
+    uint64_t first, last;
+};
 
 struct weft_letters {
     struct weft_journal *journal;
@@ -23,8 +31,8 @@ struct weft_letters {
     struct weft_letter head_letter;  /* the same, read; while head_is_read */
     bool has_head, head_is_read;
     uint64_t next;                   /* sequence of the first letter that keep has not settled */
-    uint64_t *gone, gone_base;       /* one bit a sequence from gone_base on */
-    size_t n_words;
+    struct range *gone;              /* crossed out and not settled by keep: sorted, apart from each other */
+    size_t n_gone, gone_room;
     uint64_t from, to;               /* crossed out and not written down yet; to 0: nothing */
     struct weft_letters_stats stats;
     struct weft_buf text;            /* the head of a letter on its way into the journal */
@@ -37,42 +45,57 @@ struct weft_letters_reader {
 };
 
 /* ---- crossed out ---- */
+/* The first range that does not end before it. */
+static size_t find_range(const struct weft_letters *l, uint64_t sequence)
+{
+    size_t low = 0, high = l->n_gone;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (l->gone[middle].last < sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static bool is_gone(const struct weft_letters *l, uint64_t sequence)
 {
     if (sequence < l->next)
         return true;
-    uint64_t bit = sequence - l->gone_base;
-    return bit / 64 < l->n_words && l->gone[bit / 64] >> bit % 64 & 1;
+    size_t at = find_range(l, sequence);
+    return at < l->n_gone && l->gone[at].first <= sequence;
 }
 
-/* Words in front of `next` are not asked for any more. */
-static void shift(struct weft_letters *l)
+static void remove_ranges(struct weft_letters *l, size_t at, size_t n)
 {
-    size_t n = (size_t)((l->next - l->gone_base) / 64);
+    memmove(l->gone + at, l->gone + at + n, (l->n_gone - at - n) * sizeof *l->gone);
+    l->n_gone -= n;
+}
 
-    if (n < WORDS_MIN)
-        return;
-    if (n >= l->n_words) {
-        free(l->gone);
-        l->gone = NULL;
-        l->n_words = 0;
-    } else {
-        memmove(l->gone, l->gone + n, (l->n_words - n) * sizeof *l->gone);
-        memset(l->gone + l->n_words - n, 0, n * sizeof *l->gone);
+/* Ranges in front of `next` are not asked for any more. */
+static void forget_passed(struct weft_letters *l)
+{
+    size_t n = find_range(l, l->next);
+
+    if (n >= RANGES_MIN)
+        remove_ranges(l, 0, n);
+}
+
+static bool insert_range(struct weft_letters *l, size_t at, uint64_t sequence)
+{
+    if (l->n_gone == l->gone_room) {
+        size_t room = l->gone_room ? l->gone_room + l->gone_room / 2 : RANGES_MIN;
+        struct range *gone = realloc(l->gone, room * sizeof *gone);
+        if (!gone)
+            return false;
+        l->gone = gone;
+        l->gone_room = room;
     }
-    l->gone_base += (uint64_t)n * 64;
-}
-
-static bool grow(struct weft_letters *l, size_t words)
-{
-    size_t n = words < WORDS_MIN ? WORDS_MIN : words + words / 2;
-    uint64_t *gone = realloc(l->gone, n * sizeof *gone);
-
-    if (!gone)
-        return false;
-    memset(gone + l->n_words, 0, (n - l->n_words) * sizeof *gone);
-    l->gone = gone;
-    l->n_words = n;
+    memmove(l->gone + at + 1, l->gone + at, (l->n_gone - at) * sizeof *l->gone);
+    l->gone[at] = (struct range){ sequence, sequence };
+    l->n_gone++;
     return true;
 }
 
@@ -81,11 +104,18 @@ static bool cross_out(struct weft_letters *l, uint64_t sequence)
 {
     if (is_gone(l, sequence))
         return false;
-    shift(l);
-    uint64_t bit = sequence - l->gone_base;
-    if (bit / 64 >= l->n_words && !grow(l, (size_t)(bit / 64) + 1))
-        return false;
-    l->gone[bit / 64] |= UINT64_C(1) << bit % 64;
+    forget_passed(l);
+    size_t at = find_range(l, sequence);
+    bool follows = at > 0 && l->gone[at - 1].last + 1 == sequence;
+    bool leads = at < l->n_gone && sequence + 1 == l->gone[at].first;
+    if (!follows && !leads)
+        return insert_range(l, at, sequence);
+    if (leads)
+        l->gone[at].first = follows ? l->gone[at - 1].first : sequence;
+    else
+        l->gone[at - 1].last = sequence;
+    if (follows && leads)
+        remove_ranges(l, at - 1, 1);
     return true;
 }
 
@@ -424,7 +454,6 @@ static int open_keep(struct weft_letters *l)
         return err;
     weft_cursor_stats(l->keep, &c);
     l->next = c.settled_sequence + 1;
-    l->gone_base = l->next - l->next % 64;
     return 0;
 }
 

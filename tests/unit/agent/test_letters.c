@@ -6,7 +6,9 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -314,6 +316,78 @@ static void letters_on_disk_are_found_again_and_those_that_left_are_not(void **s
     assert_int_equal(weft_journal_remove(directory), 0);
 }
 
+static long most_memory_kib(void)
+{
+    struct rusage usage;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_maxrss;
+}
+
+/* A file that is put aside makes the numbers go on 2^32 behind. */
+static void damage(const char *directory)
+{
+    static const char garbage[4096] = { 'x' };
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/0000000000000fff.seg", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(garbage, sizeof garbage, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void letters_whose_numbers_lie_far_apart_leave_at_no_cost(void **state)
+{
+    struct fixture *f = *state;
+    char directory[] = "/tmp/weft-letters-XXXXXX";
+    uint64_t items;
+
+    assert_non_null(mkdtemp(directory));
+    weft_letters_close(f->letters);
+    open_on_disk(f, directory);
+    put(f, 1, 1, "mapping");
+    weft_letters_close(f->letters);
+    damage(directory);
+    open_on_disk(f, directory);
+    put(f, 2, 1, "http_400");
+    put(f, 3, 1, "mapping");
+    put(f, 4, 1, "http_400");
+    long before = most_memory_kib();
+    assert_int_equal(weft_letters_purge(f->letters, &(struct weft_letters_filter){ .reason = "http_400" }, &items), 0);
+    assert_int_equal(items, 2);
+    assert_string_equal(list(f, (struct weft_letters_filter){ 0 }, 0), "1 3 ");
+    reopen_on_disk(f, directory);
+    assert_string_equal(list(f, (struct weft_letters_filter){ 0 }, 0), "1 3 ");
+    if (most_memory_kib() - before > 64 << 10)
+        fail_msg("crossing out three letters took %ld KiB", most_memory_kib() - before);
+    weft_letters_close(f->letters);
+    f->letters = NULL;
+    assert_int_equal(weft_journal_remove(directory), 0);
+}
+
+static void letters_leave_in_any_order(void **state)
+{
+    struct fixture *f = *state;
+    static const unsigned order[] = { 5, 3, 9, 4, 8, 2, 6, 1 }; /* 7 stays */
+    char reason[8];
+    uint64_t items;
+
+    for (unsigned i = 1; i <= 9; i++) {
+        (void)snprintf(reason, sizeof reason, "r%u", i);
+        put(f, i, 1, reason);
+    }
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        (void)snprintf(reason, sizeof reason, "r%u", order[i]);
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(weft_letters_purge(f->letters, &(struct weft_letters_filter){ .reason = reason }, &items), 0);
+            assert_int_equal(items, again ? 0 : 1);
+        }
+        assert_int_equal(stats_of(f).items, 8 - i);
+    }
+    assert_string_equal(list(f, (struct weft_letters_filter){ 0 }, 0), "7 ");
+}
+
 static void broken_messages_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +433,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(reasons_beyond_the_table_are_counted_together, setup, teardown),
         cmocka_unit_test_setup_teardown(whatever_happens_the_sum_adds_up, setup, teardown),
         cmocka_unit_test_setup_teardown(letters_on_disk_are_found_again_and_those_that_left_are_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(letters_whose_numbers_lie_far_apart_leave_at_no_cost, setup, teardown),
+        cmocka_unit_test_setup_teardown(letters_leave_in_any_order, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_messages_are_refused, setup, teardown),
         cmocka_unit_test(a_status_is_read_off_the_reason),
     };
