@@ -355,7 +355,7 @@ static int recover_sources(struct weft_journal *j)
     uint64_t covered = 0;
 
     int err = weft_journal_dir_read(&j->dir, "sources", WEFT_SOURCE_STORE_MAX, &bytes, &len);
-    if (err == UV_ENOMEM)
+    if (err && is_fatal(err)) /* it may well be there */
         return err;
     if (!err && weft_source_store_check(weft_slice_of(bytes, len), j->dir.journal_id, &rows, &covered) == 0)
         weft_source_store_load(rows, j->next_sequence - 1, &j->sources);
@@ -499,7 +499,7 @@ static int recover_places(struct recovery *r)
     struct weft_slice rows;
 
     int err = weft_journal_dir_read(&j->dir, "cursors", WEFT_CURSOR_STORE_MAX, &bytes, &len);
-    if (err == UV_ENOMEM)
+    if (err && is_fatal(err)) /* it may well be there */
         return err;
     if (!err)
         err = weft_cursor_store_check(weft_slice_of(bytes, len), j->dir.journal_id, &rows);

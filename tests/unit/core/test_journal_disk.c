@@ -446,6 +446,41 @@ static void garbled_places_mean_that_all_is_given_again(void **state)
     weft_journal_close(j);
 }
 
+static void an_open_without_descriptors_fails_and_forgets_nothing(void **state)
+{
+    struct weft_journal *j = open_at(home);
+    struct weft_journal_options o = options(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+    struct rlimit all, few;
+    bool opened = false;
+    uint64_t position;
+
+    (void)state;
+    assert_int_equal(append(j, 100, 1, (struct weft_source){ 7, 70 }), 0);
+    append_many(j, 99);
+    assert_int_equal(settle_many(c, 80), 80);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    int next = open(room, O_RDONLY | O_DIRECTORY); /* the lowest number that is free */
+    assert_true(next >= 0);
+    close(next);
+    for (rlim_t n = 0; n < 12 && !opened; n++) {
+        few = (struct rlimit){ .rlim_cur = (rlim_t)next + n, .rlim_max = all.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        int err = weft_journal_open(&j, &o);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+        opened = err == 0;
+        if (err && err != UV_EMFILE)
+            fail_msg("with %lu descriptors: %s", (unsigned long)n, weft_err_text(err));
+        if (opened && (stats_of(j).recovery.cursors_lost || !weft_journal_source(j, 7, &position)))
+            fail_msg("with %lu descriptors it was opened without its places or sources", (unsigned long)n);
+    }
+    assert_true(opened);
+    assert_int_equal(weft_journal_settled(j), 80);
+    weft_journal_close(j);
+}
+
 /* ---- a disk that takes nothing more ---- */
 
 static rlim_t limit_files(rlim_t size)
@@ -636,6 +671,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(an_empty_directory_is_removed_with_what_is_ours_and_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(garbled_places_mean_that_all_is_given_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_open_without_descriptors_fails_and_forgets_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_takes_nothing_refuses_and_goes_on_by_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_larger_than_a_usual_segment_in_memory_has_one_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_that_is_removed_is_made_again, setup, teardown),
