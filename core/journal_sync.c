@@ -147,6 +147,8 @@ int weft_journal_sync_round(struct weft_journal *j)
     bool moved = weft_journal_synced(j, dirty, n, sequence, err);
     if (err)
         give_up(j, err);
+    if (!err && n == WEFT_DIRTY_MAX) /* there may be more files, and who asked for the round may wait for them */
+        atomic_store_explicit(&j->sync->hurry, true, memory_order_release);
     if (moved || err)
         tell_watchers(j);
     return err ? err : moved || n > 0;
