@@ -112,11 +112,12 @@ int weft_journal_dir_list(struct weft_journal_dir *d, void (*visit)(void *ctx, c
             (void)close(fd);
         return err;
     }
-    for (const struct dirent *e; (e = readdir(dir)) != NULL;)
+    for (const struct dirent *e; errno = 0, (e = readdir(dir)) != NULL;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             visit(ctx, e->d_name);
+    int err = -errno;
     (void)closedir(dir);
-    return 0;
+    return err;
 }
 
 /* ---- FORMAT ---- */
