@@ -24,6 +24,7 @@ struct weft_admin_view {
 int weft_admin_open(struct weft_admin **ret_admin, uv_loop_t *loop, const char *endpoint, const struct weft_admin_view *view,
                     const char **ret_what);
 
+/* The port that it listens on, which matters when the endpoint said 0. */
 int weft_admin_port(const struct weft_admin *a);
 
 /* The loop must run on until its handles are closed. Accepts NULL. */

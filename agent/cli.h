@@ -42,6 +42,7 @@ struct weft_command {
 /* The commands of this build; NULL name ends. */
 extern const struct weft_command weft_commands[];
 
+/* The commands, as `run` of struct weft_command says. */
 int weft_command_run(const struct weft_command *self, int argc, char **argv);
 int weft_command_check(const struct weft_command *self, int argc, char **argv);
 int weft_command_config(const struct weft_command *self, int argc, char **argv);

@@ -40,6 +40,7 @@ struct weft_lane_endpoint {
 /* Makes lane->endpoints from the exporter's type and options, and lane->concurrency. 0 or UV_ENOMEM. */
 int weft_lane_endpoints_open(struct weft_lane *lane);
 
+/* Accepts a lane whose endpoints were not all made. */
 void weft_lane_endpoints_free(struct weft_lane *lane);
 
 /* 0: a batch that is not read yet could go out now. Else milliseconds until that may be so, or WEFT_LANE_AFTER_OUTCOME. */

@@ -49,6 +49,7 @@ void weft_lane_replay_progress(const struct weft_lane *lane, struct weft_replay_
 /* Ends it after the batch that is out. */
 void weft_lane_replay_cancel(struct weft_lane *lane);
 
+/* "running", "done", "cancelled", "stopped" */
 const char *weft_replay_state_name(enum weft_replay_state state);
 
 #endif

@@ -49,6 +49,7 @@ struct weft_letters_stats {
     struct weft_letters_reason reasons[WEFT_LETTERS_REASONS];
 };
 
+/* Any thread. */
 void weft_letters_stats(struct weft_letters *l, struct weft_letters_stats *ret_stats);
 
 /* Which letters are meant. All zero: all of them. */

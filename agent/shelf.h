@@ -91,6 +91,7 @@ struct weft_shelf_released {
     uint64_t items;
 };
 
+/* One for each exporter and signal, since the shelf was made; i counts from 0. */
 size_t weft_shelf_n_released(const struct weft_shelf *s);
 const struct weft_shelf_released *weft_shelf_released_at(const struct weft_shelf *s, size_t i);
 

@@ -12,6 +12,7 @@ struct weft_shelf_kept;
 /* The bytes of `id`, empty when new. NULL: no memory. */
 struct weft_buf *weft_shelf_kept_get(struct weft_shelf_kept **list, const char *id);
 
+/* Empties the list. */
 void weft_shelf_kept_free(struct weft_shelf_kept **list);
 
 #endif

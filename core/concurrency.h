@@ -43,6 +43,7 @@ struct weft_concurrency {
     struct weft_concurrency_usual { double mean_us, spread_us; unsigned n; } usual[WEFT_CONCURRENCY_SIZES];
 };
 
+/* `options` are copied; it begins with `initial`, or with `max` when it does not adapt. */
 void weft_concurrency_init(struct weft_concurrency *c, const struct weft_concurrency_options *options);
 
 /* How many may be out now. */

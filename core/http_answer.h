@@ -20,6 +20,7 @@ struct weft_http_answer {
     uint32_t at[WEFT_HTTP_KNOWN_HEADERS];        /* offset + 1 in texts; 0: the header was not there */
 };
 
+/* An answer of which nothing has come. */
 void weft_http_answer_init(struct weft_http_answer *a);
 
 /* Whose memory it is; right after init. */
@@ -27,6 +28,8 @@ static inline void weft_http_answer_account(struct weft_http_answer *a, struct w
 {
     a->body.account = a->texts.account = account;
 }
+
+/* Frees what it holds. */
 void weft_http_answer_release(struct weft_http_answer *a);
 
 /* Forgets the last answer; keeps the memory. */

@@ -181,13 +181,13 @@ int weft_journal_recover(struct weft_journal *j);
 /* A tail without room, for a directory without segments. 0 or a negative code. */
 int weft_journal_begin_empty(struct weft_journal *j);
 
-/* The same under the lock, without waiting for the disk. False: not every place is the one of this moment, or it could not be
- * written. */
-bool weft_journal_save_places_now(struct weft_journal *j);
-
 /* Writes the places of all cursors to the directory, or the positions of all sources. Any thread, without the lock. */
 int weft_journal_save_places(struct weft_journal *j, bool sync);
 int weft_journal_save_sources(struct weft_journal *j, bool sync);
+
+/* Writes the places under the lock, without waiting for the disk. False: not every place is the one of this moment, or it could not be
+ * written. */
+bool weft_journal_save_places_now(struct weft_journal *j);
 
 /* The segment is to go: what it says of sources must be in the file before. Under the lock. */
 void weft_journal_cover_sources(struct weft_journal *j, const struct weft_segment *s);

@@ -39,6 +39,7 @@ int weft_ledger_open(struct weft_ledger **ret_ledger, uint64_t limit);
 /* Frees the accounts too; nobody may use one any more. Accepts NULL. */
 void weft_ledger_close(struct weft_ledger *l);
 
+/* What it was opened with. */
 uint64_t weft_ledger_limit(const struct weft_ledger *l);
 
 /* A new account `name` (copied) under `parent` (NULL: the root). `limit` 0: as much as those above give. The guarantee is set aside

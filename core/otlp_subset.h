@@ -21,6 +21,7 @@ struct weft_otlp_cutter {
     uint64_t at;                /* number of the next item of the walk */
 };
 
+/* Before the first item of `payload`. */
 void weft_otlp_cutter_begin(struct weft_otlp_cutter *c, enum weft_signal signal, struct weft_slice payload);
 
 /* Appends to `out` a request with the items [first, end), whatever their state. 0, WEFT_ERR_MALFORMED, or the buffer's own error. */

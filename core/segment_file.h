@@ -69,6 +69,7 @@ void weft_segment_leave(struct weft_segment *s);
 /* Moves the file of that number out of the way, for people to look at. */
 void weft_segment_file_quarantine(struct weft_journal_dir *dir, uint64_t number);
 
+/* What the file of that number is called in its directory. */
 void weft_segment_file_name(char name[static WEFT_SEGMENT_NAME], uint64_t number);
 
 #endif

@@ -36,6 +36,7 @@ void weft_source_table_note(struct weft_source_table *t, struct weft_source sour
 /* Puts back a row of a snapshot. */
 void weft_source_table_restore(struct weft_source_table *t, const struct weft_source_row *row);
 
+/* What is known of a source; whether anything is known of any; forgetting one, which a later note brings back. */
 bool weft_source_table_find(struct weft_source_table *t, uint64_t id, uint64_t *ret_position);
 bool weft_source_table_is_empty(struct weft_source_table *t);
 void weft_source_table_forget(struct weft_source_table *t, uint64_t id);

@@ -45,6 +45,7 @@ struct weft_es_verdict {
     char detail[512];
 };
 
+/* `now_wall_s` is for a Retry-After that is a date. */
 void weft_es_judge(const struct weft_http_result *result, int64_t now_wall_s, struct weft_es_verdict *ret_verdict);
 
 /* "type: reason" of an item, unescaped, printable, cut to `size`. */
