@@ -3,6 +3,7 @@
 #include "agent/confirm.h"
 
 #include "agent/waits.h"
+#include "core/fence.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -21,25 +22,12 @@ struct weft_confirm {
     _Atomic bool armed; /* somebody waits and the bell has not been rung since */
 };
 
-/* gcc warns that TSan does not model fences; what is read behind them is atomic anyway. */
-static void fence(void)
-{
-#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wtsan"
-#endif
-    atomic_thread_fence(memory_order_seq_cst);
-#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-}
-
 /* On the journal's thread. */
 static void on_confirmed(void *ctx)
 {
     struct weft_confirm *c = ctx;
 
-    fence(); /* what is durable before their mark; pairs with the one in arm() */
+    weft_fence(); /* what is durable before their mark; pairs with the one in arm() */
     if (atomic_load_explicit(&c->armed, memory_order_relaxed) &&
         atomic_exchange_explicit(&c->armed, false, memory_order_acq_rel))
         c->ring(c->ring_ctx);
@@ -119,7 +107,7 @@ static int verdict(void *ctx, size_t place, uint64_t sequence)
 static void arm(struct weft_confirm *c)
 {
     atomic_store_explicit(&c->armed, true, memory_order_relaxed);
-    fence(); /* our mark before what is durable; pairs with the one in on_confirmed() */
+    weft_fence(); /* our mark before what is durable; pairs with the one in on_confirmed() */
 }
 
 bool weft_confirm_await(struct weft_confirm *c, struct weft_commit *commit, const uint64_t *sequences)

@@ -302,7 +302,7 @@ bool weft_cursor_arm(struct weft_cursor *c)
     }
     pthread_mutex_unlock(&j->lock);
 
-    weft_journal_fence(); /* our mark before their sequence; pairs with the one in wake() */
+    weft_fence(); /* our mark before their sequence; pairs with the one in wake() */
     if (!something_there(c))
         return true;
 

@@ -116,7 +116,7 @@ int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items, s
  * taken only when somebody does sleep. */
 static void wake(struct weft_journal *j)
 {
-    weft_journal_fence(); /* our sequence before their mark; pairs with the one in weft_cursor_arm() */
+    weft_fence(); /* our sequence before their mark; pairs with the one in weft_cursor_arm() */
     weft_journal_sync_published(j, j->sync);
     if (atomic_load_explicit(&j->n_armed, memory_order_relaxed) == 0)
         return;

@@ -8,6 +8,7 @@
 #ifndef WEFT_CORE_JOURNAL_STATE_H
 #define WEFT_CORE_JOURNAL_STATE_H
 
+#include "core/fence.h"
 #include "core/segment.h"
 #include "core/source_table.h"
 
@@ -113,20 +114,6 @@ struct weft_cursor {
 static inline struct weft_place weft_place_start(struct weft_segment *s)
 {
     return (struct weft_place){ .segment = s, .offset = s->begin, .sequence = s->first_sequence };
-}
-
-/* The fence of both sides of the wake-up. gcc warns that TSan does not model fences; nothing here relies on
- * that: what is read is ordered by the acquire of its sequence. */
-static inline void weft_journal_fence(void)
-{
-#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wtsan"
-#endif
-    atomic_thread_fence(memory_order_seq_cst);
-#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 }
 
 /* Where an unbroken sequence up to the tail begins. A segment before it is only there because a cursor that does not

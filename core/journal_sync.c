@@ -252,7 +252,7 @@ static bool rest_idle(struct weft_journal *j)
     if (s->mode == WEFT_SYNC_NONE)
         return rest(j, NULL);
     atomic_store_explicit(&s->asleep, true, memory_order_relaxed);
-    weft_journal_fence();
+    weft_fence();
     bool dirty = is_dirty(j), go_on = dirty || rest(j, NULL);
     if (dirty && hurried)
         atomic_store_explicit(&s->hurry, true, memory_order_relaxed);
