@@ -217,22 +217,11 @@ void weft_journal_keep(struct weft_journal *j)
 
 /* ---- the thread ---- */
 
-static struct timespec in_ms(unsigned ms)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    t.tv_sec += (time_t)(ms / 1000) + t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
 /* Until `ms` have passed, or a place has moved if `early`. False: stop. */
 static bool rest_a_while(struct weft_journal *j, unsigned ms, bool early)
 {
     struct weft_keeper *k = &j->keeper;
-    struct timespec until = in_ms(ms);
+    struct timespec until = weft_clock_mono_in(ms);
     int result = 0;
 
     pthread_mutex_lock(&k->lock);

@@ -201,17 +201,6 @@ static void *run_ahead(void *arg)
 
 /* ---- the thread ---- */
 
-static struct timespec in_ms(uint64_t ms)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    t.tv_sec += (time_t)(ms / 1000) + t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
 /* Is there anything that a round would sync, or that it waits for? */
 static bool is_dirty(struct weft_journal *j)
 {
@@ -263,7 +252,7 @@ static bool rest_idle(struct weft_journal *j)
 static bool rest_until(struct weft_journal *j, uint64_t due_ms)
 {
     uint64_t now_ms = weft_clock_mono_ms();
-    struct timespec until = in_ms(due_ms > now_ms ? due_ms - now_ms : 0);
+    struct timespec until = weft_clock_mono_in(due_ms > now_ms ? due_ms - now_ms : 0);
 
     return rest(j, &until);
 }
