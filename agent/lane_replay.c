@@ -192,8 +192,9 @@ static bool in_range(const struct weft_replay_setup *s, const struct weft_record
     return record->wall_ns >= s->since_ns && (!s->until_ns || record->wall_ns <= s->until_ns);
 }
 
-/* The next record of the source that is asked for; others are passed over. */
-static bool next_record(struct weft_lane_replay *r, struct source *s, struct weft_record *ret_record)
+/* The next record of the source that is asked for. Others are passed over, but not behind records in hand: they would stay in the
+ * journal as long as those do. */
+static bool next_record(struct weft_lane_replay *r, struct source *s, bool in_hand, struct weft_record *ret_record)
 {
     if (s->has_ahead) {
         *ret_record = s->ahead;
@@ -204,6 +205,9 @@ static bool next_record(struct weft_lane_replay *r, struct source *s, struct wef
         if (in_range(&r->setup, ret_record))
             return true;
         atomic_fetch_add_explicit(&r->seen_items, ret_record->n_items, memory_order_relaxed);
+        if (in_hand)
+            return false;
+        weft_cursor_settle(s->cursor, ret_record->sequence);
     }
     return false;
 }
@@ -223,7 +227,7 @@ static void fill_from(struct weft_lane *lane, struct weft_lane_batch *b, struct 
     batch->signal = s->source.signal;
     batch->pipeline = s->source.pipeline;
     batch->journal_id = weft_journal_id(s->source.journal);
-    while (next_record(b->replay, s, &record)) {
+    while (next_record(b->replay, s, batch->n_records > 0, &record)) {
         if (!record_fits(lane, batch, &record)) {
             s->ahead = record;
             s->has_ahead = true;

@@ -447,6 +447,36 @@ static void a_replay_that_picks_nothing_ends_without_a_request(void **state)
     assert_int_equal(f->fake.n_sends, sends);
 }
 
+static void take_bytes(struct fixture *f, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += f->payload.len)
+        take(f, 1, 2000);
+}
+
+static void a_replay_that_waits_holds_no_records_that_it_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct weft_replay_setup setup = { .since_ns = 1000, .until_ns = 1000 };
+    struct weft_replay_progress p;
+
+    take(f, 0, 1);
+    take_bytes(f, 7 * MIB / 2); /* too late, and kept */
+    (void)settled(f);
+    f->fake.plan = "r";
+    uint64_t sends = f->fake.n_sends, give_up = weft_clock_mono_ms() + PATIENCE_MS;
+    assert_int_equal(weft_lane_replay_begin(f->lane, &setup), 0);
+    while (f->fake.n_sends < sends + 2 && weft_clock_mono_ms() < give_up)
+        sched_yield();
+    take_bytes(f, 6 * MIB); /* the room of those that are only kept is for these */
+    f->fake.plan = "s";
+    (void)settled(f);
+    do
+        weft_lane_replay_progress(f->lane, &p);
+    while (p.state == WEFT_REPLAY_RUNNING && weft_clock_mono_ms() < give_up);
+    assert_int_equal(p.state, WEFT_REPLAY_DONE);
+    assert_int_equal(p.sent_items, 1);
+}
+
 static void a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -531,6 +561,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(only_letters_of_the_reason_are_sent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(records_that_are_kept_are_sent_again_as_far_as_they_match, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replay_that_picks_nothing_ends_without_a_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replay_that_waits_holds_no_records_that_it_passed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_does_not_wait_for_a_replay, setup, teardown),
         cmocka_unit_test_setup_teardown(live_delivery_and_a_replay_go_on_beside_each_other, setup, teardown),
