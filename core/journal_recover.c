@@ -358,7 +358,7 @@ static int recover_sources(struct weft_journal *j)
     if (err && is_fatal(err)) /* it may well be there */
         return err;
     if (!err && weft_source_store_check(weft_slice_of(bytes, len), j->dir.journal_id, &rows, &covered) == 0)
-        weft_source_store_load(rows, j->next_sequence - 1, &j->sources);
+        weft_source_store_load(rows, covered, j->next_sequence - 1, &j->sources);
     free(bytes);
     j->sources_covered = covered;
     err = 0;

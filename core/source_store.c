@@ -50,25 +50,31 @@ int weft_source_store_check(struct weft_slice bytes, uint64_t journal_id, struct
     return 0;
 }
 
-/* The newest thing a row says that the segments bear out. */
-static bool settle_row(struct weft_source_row *row, uint64_t last_sequence)
+/* The newest thing a row says that is not newer than `newest`. */
+static bool settle_row(struct weft_source_row *row, uint64_t newest)
 {
-    if (row->sequence <= last_sequence)
+    const struct { struct weft_source source; uint64_t sequence; } said[] = {
+        { row->source, row->sequence }, { row->before, row->before_sequence }, { row->saved, row->saved_sequence },
+    };
+
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        if (said[i].sequence == 0 || said[i].sequence > newest || said[i].source.id != row->source.id)
+            continue;
+        row->source = said[i].source;
+        row->sequence = said[i].sequence;
         return true;
-    if (row->saved.id != row->source.id || row->saved_sequence > last_sequence)
-        return false;
-    row->source = row->saved;
-    row->sequence = row->saved_sequence;
-    return true;
+    }
+    return false;
 }
 
-void weft_source_store_load(struct weft_slice rows, uint64_t last_sequence, struct weft_source_table *t)
+void weft_source_store_load(struct weft_slice rows, uint64_t covered, uint64_t last_sequence, struct weft_source_table *t)
 {
     struct weft_source_row row;
+    uint64_t newest = covered < last_sequence ? covered : last_sequence;
 
     for (size_t at = 0; at + sizeof row <= rows.len; at += sizeof row) {
         memcpy(&row, rows.data + at, sizeof row);
-        if (settle_row(&row, last_sequence))
+        if (settle_row(&row, newest))
             weft_source_table_restore(t, &row);
     }
 }

@@ -20,7 +20,8 @@ void weft_source_store_put(struct weft_buf *b, uint64_t journal_id, uint64_t cov
 /* Checks the whole file. WEFT_ERR_MALFORMED, or 0 with the rows for weft_source_store_load(). */
 int weft_source_store_check(struct weft_slice bytes, uint64_t journal_id, struct weft_slice *ret_rows, uint64_t *ret_covered);
 
-/* Puts the rows into the table, as far as records up to `last_sequence` bear them out. */
-void weft_source_store_load(struct weft_slice rows, uint64_t last_sequence, struct weft_source_table *t);
+/* Puts the rows into the table, as far as records up to `last_sequence` bear them out. What they say of records behind `covered` is
+ * left out: the snapshot may know of one that was never published, and those that were are looked for. */
+void weft_source_store_load(struct weft_slice rows, uint64_t covered, uint64_t last_sequence, struct weft_source_table *t);
 
 #endif

@@ -106,6 +106,8 @@ void weft_source_table_note(struct weft_source_table *t, struct weft_source sour
     pthread_mutex_lock(&t->lock);
     struct weft_source_row *row = row_for(t, source.id);
     if (row && sequence >= row->sequence) {
+        row->before = row->source;
+        row->before_sequence = row->sequence;
         row->source = source;
         row->sequence = sequence;
     }

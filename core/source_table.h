@@ -15,7 +15,9 @@ enum { WEFT_SOURCES_MAX = 4096 };
 
 struct weft_source_row {
     struct weft_source source;  /* id 0: an empty slot */
-    uint64_t sequence;          /* of the record that said so */
+    uint64_t sequence;          /* of the record that said so; it may not be published yet */
+    struct weft_source before;  /* what the record of this source before it said: that one is published */
+    uint64_t before_sequence;
     struct weft_source saved;   /* what the last snapshot had: still right when the newest records are not */
     uint64_t saved_sequence;
 };
@@ -30,7 +32,7 @@ struct weft_source_table {
 int weft_source_table_init(struct weft_source_table *t);
 void weft_source_table_release(struct weft_source_table *t);
 
-/* Record `sequence` came from there. Out of memory: it is not remembered. */
+/* Record `sequence` came from there; it is about to be published. Out of memory: it is not remembered. */
 void weft_source_table_note(struct weft_source_table *t, struct weft_source source, uint64_t sequence);
 
 /* Puts back a row of a snapshot. */
