@@ -20,6 +20,7 @@
 #include "core/segment_scan.h"
 #include "core/source_store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +259,14 @@ static void drop(struct weft_segment **link)
     weft_segment_free(s);
 }
 
+/* What a kill left may not be on the disk yet, and from here on counts as if it were. */
+static void sync_found(struct weft_journal *j, const struct weft_segment *s)
+{
+    if (j->sync_mode != WEFT_SYNC_NONE && fdatasync(s->fd))
+        weft_log(j->log, WEFT_LOG_WARN, j->name, "cannot sync what was found in %s: %s; a power cut may take it", j->dir.path,
+                 weft_err_text(-errno));
+}
+
 /* Scans, seals and chains the list, and drops what has nothing in it. */
 static int order_all(struct recovery *r)
 {
@@ -288,6 +297,7 @@ static int order_all(struct recovery *r)
         if (fresh) {
             weft_segment_seal(s);
             weft_segment_cut(s);
+            sync_found(r->j, s);
         }
         s->room = s->synced = atomic_load_explicit(&s->reserved, memory_order_relaxed);
         prev = s;
