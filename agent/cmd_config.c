@@ -38,7 +38,8 @@ static int print_reference(const struct weft_command *self, const char *componen
     if (weft_reference_print(component, markdown, &text))
         return write_out(&text);
     weft_buf_release(&text);
-    return weft_cli_usage(self, "this build has no component '%s'; 'weft components' lists what there is", component);
+    return weft_cli_usage(self, "this build has no component '%s'; 'weft components' lists what there is, 'weft config reference service' "
+                          "the keys of service", component);
 }
 
 int weft_command_config(const struct weft_command *self, int argc, char **argv)

@@ -96,6 +96,15 @@ static void put_any(struct weft_buf *b, const char *key, const struct weft_any *
     }
 }
 
+/* The name of a range of severity numbers (logs data model, "SeverityNumber"). */
+static struct weft_slice severity_word(uint64_t number)
+{
+    static const char *const words[] = { "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL" };
+    uint64_t range = (number - 1) / 4;
+
+    return weft_slice_str(range < sizeof words / sizeof *words ? words[range] : "unknown");
+}
+
 static void put_log(struct weft_buf *b, struct weft_slice item)
 {
     struct weft_log_view log;
@@ -109,7 +118,7 @@ static void put_log(struct weft_buf *b, struct weft_slice item)
     if (log.severity_text.len)
         put_slice(b, "severity", log.severity_text);
     else if (log.severity_number)
-        put_number(b, "severity", (uint64_t)log.severity_number);
+        put_slice(b, "severity", severity_word((uint64_t)log.severity_number));
     if (log.body.data && weft_any_read(log.body, &body) == 0)
         put_any(b, "body", &body);
     put_id(b, "trace_id", log.trace_id);
