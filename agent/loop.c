@@ -31,6 +31,8 @@ struct weft_loop {
     struct weft_arena scratch;
     struct weft_beat beat;
     struct weft_bell bell;
+    uv_timer_t alarm;
+    uint64_t alarm_ms;           /* when it rings, while it is active */
     struct weft_receiver **receivers;
     struct weft_receiver *failed;
     struct weft_loop_listener *listeners;
@@ -65,6 +67,12 @@ static void answer(struct weft_loop *l, struct call *call, int result)
     uv_mutex_unlock(&l->lock);
 }
 
+static void tell_listeners(const struct weft_loop *l)
+{
+    for (const struct weft_loop_listener *listener = l->listeners; listener; listener = listener->next)
+        listener->on_ring(listener->data);
+}
+
 static void on_ring(void *data)
 {
     struct weft_loop *l = data;
@@ -73,8 +81,12 @@ static void on_ring(void *data)
         next = call->next;
         answer(l, call, call->function(call->data));
     }
-    for (const struct weft_loop_listener *listener = l->listeners; listener; listener = listener->next)
-        listener->on_ring(listener->data);
+    tell_listeners(l);
+}
+
+static void on_alarm(uv_timer_t *timer)
+{
+    tell_listeners(timer->data);
 }
 
 void weft_loop_listen(struct weft_loop *l, struct weft_loop_listener *listener)
@@ -86,6 +98,17 @@ void weft_loop_listen(struct weft_loop *l, struct weft_loop_listener *listener)
 void weft_loop_ring(struct weft_loop *l)
 {
     weft_bell_ring(&l->bell);
+}
+
+/* Never with 0: libuv 1.44 would run such a timer again and again before it looks at any descriptor. */
+void weft_loop_ring_at(struct weft_loop *l, uint64_t at_ms)
+{
+    uint64_t now_ms = uv_now(&l->uv);
+
+    if (uv_is_active((uv_handle_t *)&l->alarm) && l->alarm_ms <= at_ms)
+        return;
+    l->alarm_ms = at_ms;
+    (void)uv_timer_start(&l->alarm, on_alarm, at_ms > now_ms ? at_ms - now_ms : 1, 0);
 }
 
 int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *options)
@@ -114,6 +137,8 @@ int weft_loop_open(struct weft_loop **ret_loop, const struct weft_loop_options *
         l->name[i] = options->name[i];
     weft_arena_init(&l->scratch, options->scratch_limit);
     l->scratch.account = options->scratch_account;
+    (void)uv_timer_init(&l->uv, &l->alarm); /* cannot fail */
+    l->alarm.data = l;
     l->last_call = &l->calls;
     l->joined = true;
     *ret_loop = l;
@@ -177,6 +202,7 @@ static void close_own_handles(struct weft_loop *l)
 {
     weft_bell_close(&l->bell);
     weft_beat_close(&l->beat);
+    uv_close((uv_handle_t *)&l->alarm, NULL);
 }
 
 static void report_start(struct weft_loop *l, int err)

@@ -30,7 +30,7 @@ void weft_loop_free(struct weft_loop *l);  /* after stop, or never started; acce
 uv_loop_t *weft_loop_uv(struct weft_loop *l);
 struct weft_arena *weft_loop_scratch(struct weft_loop *l);
 
-/* Something on the loop that other threads wake: on_ring(data) runs on the loop's thread after each ring. The owner's memory, as
+/* Something on the loop that is woken: on_ring(data) runs on the loop's thread after each ring. The owner's memory, as
  * long as the loop runs. Before start. */
 struct weft_loop_listener {
     void (*on_ring)(void *data);
@@ -42,13 +42,16 @@ void weft_loop_listen(struct weft_loop *l, struct weft_loop_listener *listener);
 /* Any thread, between open and free; a loop that does not run any more does not hear it. */
 void weft_loop_ring(struct weft_loop *l);
 
+/* Rings by itself when uv_now is `at_ms`, or earlier when that has been asked for already. On the loop's thread. */
+void weft_loop_ring_at(struct weft_loop *l, uint64_t at_ms);
+
 /* Starts the thread and on it the receivers, in order; returns when all have started or one has failed. 0, or the
  * code of what failed (*ret_failed, if not NULL, is that receiver; NULL when it was the thread itself). The array is copied. */
 int weft_loop_start(struct weft_loop *l, struct weft_receiver *const *receivers, size_t n,
                     struct weft_receiver **ret_failed);
 
-/* Runs call(data) on the loop's thread and waits for its result. WEFT_ERR_CLOSED when the loop does not run.
- * Any thread but the loop's own. */
+/* Runs call(data) on the loop's thread and waits for its result. WEFT_ERR_CLOSED when the loop does not run. Listeners hear a
+ * ring behind it, and before a call that is made when this one has returned. Any thread but the loop's own. */
 int weft_loop_call(struct weft_loop *l, int (*call)(void *data), void *data);
 
 /* Asks every receiver to take no new work; returns when each was asked. */

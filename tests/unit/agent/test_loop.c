@@ -5,6 +5,7 @@
 #include "core/err.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -268,6 +269,68 @@ static void the_age_may_be_asked_for_while_the_loop_is_stopped(void **state)
     }
 }
 
+/* ---- rings ---- */
+struct ear {
+    struct weft_loop_listener listener;
+    struct weft_loop *loop;
+    _Atomic unsigned rings;
+    _Atomic uint64_t heard_ms;  /* uv_now of the last one */
+    uint64_t asked_ms;
+};
+
+static void on_heard(void *data)
+{
+    struct ear *e = data;
+
+    e->heard_ms = uv_now(weft_loop_uv(e->loop));
+    e->rings++;
+}
+
+static int ask_for_a_ring(void *data)
+{
+    struct ear *e = data;
+
+    e->asked_ms = uv_now(weft_loop_uv(e->loop)) + 20;
+    weft_loop_ring_at(e->loop, e->asked_ms + 3600000);
+    weft_loop_ring_at(e->loop, e->asked_ms); /* earlier counts */
+    weft_loop_ring_at(e->loop, e->asked_ms + 60000);
+    return 0;
+}
+
+/* The test's own bell rings with each call, so only times are looked at. */
+static void a_loop_rings_by_itself_at_the_earliest_time_it_was_asked_for(void **state)
+{
+    struct ear e = { .listener = { .on_ring = on_heard, .data = &e }, .loop = open_loop() };
+    (void)state;
+
+    weft_loop_listen(e.loop, &e.listener);
+    assert_int_equal(weft_loop_start(e.loop, NULL, 0, NULL), 0);
+    assert_int_equal(weft_loop_call(e.loop, ask_for_a_ring, &e), 0);
+    while (e.heard_ms < e.asked_ms)
+        sched_yield();
+    weft_loop_stop(e.loop);
+    weft_loop_free(e.loop);
+}
+
+static int read_rings(void *data)
+{
+    return (int)((struct ear *)data)->rings;
+}
+
+static void listeners_hear_a_ring_between_two_calls(void **state)
+{
+    struct ear e = { .listener = { .on_ring = on_heard, .data = &e }, .loop = open_loop() };
+    (void)state;
+
+    weft_loop_listen(e.loop, &e.listener);
+    assert_int_equal(weft_loop_start(e.loop, NULL, 0, NULL), 0);
+    assert_int_equal(weft_loop_call(e.loop, read_rings, &e), 0);
+    weft_loop_quiesce(e.loop);
+    assert_true(weft_loop_call(e.loop, read_rings, &e) >= 2);
+    weft_loop_stop(e.loop);
+    weft_loop_free(e.loop);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +340,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(calls_of_many_threads_are_all_answered_even_when_the_loop_stops),
         cmocka_unit_test(a_turn_that_hangs_shows_in_the_age_and_a_sleeping_loop_has_none),
         cmocka_unit_test(the_age_may_be_asked_for_while_the_loop_is_stopped),
+        cmocka_unit_test(a_loop_rings_by_itself_at_the_earliest_time_it_was_asked_for),
+        cmocka_unit_test(listeners_hear_a_ring_between_two_calls),
     };
 
     if (argc > 1)
