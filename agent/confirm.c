@@ -92,6 +92,12 @@ void weft_confirm_set_ring(struct weft_confirm *c, void (*ring)(void *ctx), void
     c->ring_ctx = ctx;
 }
 
+void weft_confirm_set_end(struct weft_confirm *c, void (*end)(void *ctx, struct weft_commit *commit, int err), void *ctx)
+{
+    c->waits.end = end;
+    c->waits.end_ctx = ctx;
+}
+
 bool weft_confirm_full(const struct weft_confirm *c)
 {
     return weft_waits_full(&c->waits);

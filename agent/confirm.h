@@ -24,6 +24,9 @@ void weft_confirm_free(struct weft_confirm *c);
 /* ring(ctx) makes the loop call weft_confirm_look soon; it is called on any thread. Before the first await. Main thread. */
 void weft_confirm_set_ring(struct weft_confirm *c, void (*ring)(void *ctx), void *ctx);
 
+/* end(ctx, commit, err) is called where commit->done would be. Before the first await. Main thread. */
+void weft_confirm_set_end(struct weft_confirm *c, void (*end)(void *ctx, struct weft_commit *commit, int err), void *ctx);
+
 /* No more can wait: refuse the commit. */
 bool weft_confirm_full(const struct weft_confirm *c);
 

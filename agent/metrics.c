@@ -40,6 +40,24 @@ static void put_refused(struct weft_metrics_page *p, const struct weft_rt_receiv
     }
 }
 
+static void put_delayed(struct weft_metrics_page *p, const struct weft_rt_receiver *r, int signal)
+{
+    struct weft_intake_stats stats;
+    struct weft_label labels[] = { LABEL("receiver", r->component->id), LABEL("signal", signal_name(signal)) };
+
+    weft_intake_stats(r->intakes[signal], &stats);
+    put_uint(p, "_total", labels, COUNT(labels), stats.delayed_records);
+}
+
+static void put_delay(struct weft_metrics_page *p, const struct weft_rt_receiver *r, int signal)
+{
+    struct weft_intake_stats stats;
+    struct weft_label labels[] = { LABEL("receiver", r->component->id), LABEL("signal", signal_name(signal)) };
+
+    weft_intake_stats(r->intakes[signal], &stats);
+    put_double(p, "_total", labels, COUNT(labels), (double)stats.delayed_ms / 1000);
+}
+
 static void write_accepted(struct weft_metrics_page *p)
 {
     put_intakes(p, put_accepted);
@@ -48,6 +66,16 @@ static void write_accepted(struct weft_metrics_page *p)
 static void write_refused(struct weft_metrics_page *p)
 {
     put_intakes(p, put_refused);
+}
+
+static void write_delayed(struct weft_metrics_page *p)
+{
+    put_intakes(p, put_delayed);
+}
+
+static void write_delay(struct weft_metrics_page *p)
+{
+    put_intakes(p, put_delay);
 }
 
 /* ---- processors ---- */
@@ -412,6 +440,10 @@ static const struct weft_metrics_family families[] = {
       "Spans, log records or data points that a receiver took and acknowledged.", write_accepted },
     { "weft_receiver_refused_items", "counter", "", "receiver, signal, reason",
       "Items that a receiver refused; the client was told so.", write_refused },
+    { "weft_receiver_delayed_requests", "counter", "", "receiver, signal",
+      "Requests that a receiver took and answered later, because a journal was filling up; or records of a file behind which it "
+      "read on later.", write_delayed },
+    { "weft_receiver_delay_seconds", "counter", "seconds", "receiver, signal", "How long these were held back, in all.", write_delay },
     { "weft_processor_dropped_items", "counter", "", "pipeline, processor",
       "Items that a processor took out of a pipeline.", write_processor_dropped },
     { "weft_exporter_sent_items", "counter", "", "exporter, signal", "Items that the back end has taken.", write_sent_items },

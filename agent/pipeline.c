@@ -5,7 +5,7 @@
  *   process   a copy of the record runs through each pipeline's processors; new payloads lie in the loop's scratch
  *   reserve   room in every journal; when one says no, what was reserved is abandoned and the receiver refuses
  *   publish   copy and publish in each; from here on the receiver may say yes
- *   await     unless a journal confirms only later what it has been given (confirm.h)
+ *   await     unless a journal confirms only later what it has been given (confirm.h), or the yes is held back (delay.h)
  *
  * Nothing is counted as accepted or dropped before the reservations stand, so that a client that is refused and
  * comes again is counted once. A branch that was full last time is asked first next time: as long as
@@ -13,6 +13,7 @@
 #include "agent/pipeline.h"
 
 #include "agent/confirm.h"
+#include "agent/delay.h"
 #include "agent/shed.h"
 #include "core/clock.h"
 #include "core/err.h"
@@ -21,6 +22,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <uv.h>
+
+static const uint64_t NS_PER_MS = 1000000;
 
 struct weft_pipeline {
     char *id;
@@ -54,9 +57,14 @@ struct sink {
     struct weft_arena *scratch;
     struct branch *branches;
     size_t suspect;     /* the branch that was full last */
-    struct weft_confirm *confirm; /* NULL: yes never waits */
+    struct weft_confirm *confirm; /* NULL: yes never waits for the disk */
     uint64_t *sequences; /* scratch of await: one a branch */
-    _Atomic uint64_t accepted_items, accepted_records, accepted_bytes;
+    struct weft_delay delay;
+    uint64_t due_ns;     /* until when the yes to the last commit is held back, if at all */
+    uint64_t now_ns;     /* of the look that is under way */
+    void (*alarm)(void *ctx, uint64_t at_ms);
+    void *alarm_ctx;
+    _Atomic uint64_t accepted_items, accepted_records, accepted_bytes, delayed_records, delayed_ms;
     _Atomic uint64_t refused_items[WEFT_REFUSALS];
 };
 
@@ -65,7 +73,8 @@ struct weft_intake {
     enum weft_signal signal;
     struct sink **sinks;
     size_t n_sinks, n_branches;
-    _Atomic bool draining;
+    uint32_t max_delay_ms;
+    _Atomic bool draining, hurried;
 };
 
 /* ---- pipelines ---- */
@@ -316,20 +325,41 @@ static uint32_t fullest(struct sink *s, const struct weft_record *record)
     return most;
 }
 
+static bool is_hurried(const struct sink *s)
+{
+    return atomic_load_explicit(&s->intake->hurried, memory_order_relaxed);
+}
+
 /* 0: go on. WEFT_ERR_SHED, counted: what is left of the journal is for what is worth more. */
 static int weigh(struct sink *s, const struct weft_record *record)
 {
     struct weft_shed *shed = s->branches[0].pipeline->shed;
     uint32_t permille = shed ? fullest(s, record) : 0;
 
+    s->base.delay_ms = 0;
     if (permille < WEFT_SHED_LEARN)
         return 0;
     enum weft_worth worth = weft_shed_weigh(shed, record->signal, record->payload, record->mono_ns);
-    if (!weft_shed_refuses(worth, permille))
+    if (!weft_shed_refuses(worth, permille)) {
+        if (!weft_delay_full(&s->delay) && !is_hurried(s))
+            s->base.delay_ms = weft_shed_delay_ms(worth, permille, s->intake->max_delay_ms);
         return 0;
+    }
     s->base.retry_after_s = weft_shed_wait_s(worth, permille);
     refuse(&s->base, worth == WEFT_WORTH_DEBUG ? WEFT_REFUSAL_SHED_DEBUG : WEFT_REFUSAL_SHED_INFO, record->n_items);
     return WEFT_ERR_SHED;
+}
+
+static void count_accepted(struct sink *s, const struct weft_record *record)
+{
+    add(&s->accepted_items, record->n_items);
+    add(&s->accepted_records, 1);
+    add(&s->accepted_bytes, record->payload.len);
+    if (s->base.delay_ms == 0)
+        return;
+    s->due_ns = record->mono_ns + s->base.delay_ms * NS_PER_MS;
+    add(&s->delayed_records, 1);
+    add(&s->delayed_ms, s->base.delay_ms);
 }
 
 static int run(struct sink *s, struct weft_record *record)
@@ -365,9 +395,7 @@ static int run(struct sink *s, struct weft_record *record)
 
     for (size_t i = 0; i < in->n_branches; i++)
         publish(&s->branches[i]);
-    add(&s->accepted_items, record->n_items);
-    add(&s->accepted_records, 1);
-    add(&s->accepted_bytes, record->payload.len);
+    count_accepted(s, record);
     return 0;
 }
 
@@ -430,20 +458,59 @@ static bool passed(struct weft_sink *base, unsigned place)
     return true;
 }
 
-/* ---- yes that waits ---- */
+/* ---- yes that waits: for the disk first, then for its time ---- */
 
-static bool await(struct weft_sink *base, struct weft_commit *waiter)
+static bool await_disk(struct sink *s, struct weft_commit *waiter)
 {
-    struct sink *s = (struct sink *)base;
-
     for (size_t i = 0; i < s->intake->n_branches; i++)
         s->sequences[i] = s->branches[i].kept ? s->branches[i].reservation.sequence : 0;
     return weft_confirm_await(s->confirm, waiter, s->sequences);
 }
 
-static void forget(struct weft_sink *base, struct weft_commit *waiter)
+static void set_alarm(struct sink *s)
 {
-    weft_confirm_forget(((struct sink *)base)->confirm, waiter);
+    uint64_t due_ns = weft_delay_due(&s->delay);
+
+    if (due_ns != UINT64_MAX)
+        s->alarm(s->alarm_ctx, (due_ns + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static bool await(struct weft_sink *base, struct weft_commit *waiter)
+{
+    struct sink *s = (struct sink *)base;
+
+    waiter->delayed = false;
+    waiter->due_ns = base->delay_ms ? s->due_ns : 0;
+    if (s->confirm && await_disk(s, waiter))
+        return true;
+    if (base->delay_ms == 0)
+        return false;
+    weft_delay_add(&s->delay, waiter);
+    set_alarm(s);
+    return true;
+}
+
+static bool forget(struct weft_sink *base, struct weft_commit *waiter)
+{
+    struct sink *s = (struct sink *)base;
+    bool durable = waiter->delayed;
+
+    if (durable)
+        weft_delay_forget(&s->delay, waiter);
+    else
+        weft_confirm_forget(s->confirm, waiter);
+    return durable;
+}
+
+/* The disk has said something; an error is not held back. */
+static void on_confirmed(void *ctx, struct weft_commit *waiter, int err)
+{
+    struct sink *s = ctx;
+
+    if (err || waiter->due_ns <= s->now_ns || weft_delay_full(&s->delay))
+        waiter->done(waiter, err);
+    else
+        weft_delay_add(&s->delay, waiter);
 }
 
 static int prepare_waiting(struct sink *s, struct weft_pipeline *const *pipelines)
@@ -459,7 +526,9 @@ static int prepare_waiting(struct sink *s, struct weft_pipeline *const *pipeline
         err = weft_confirm_new(&s->confirm, journals, n);
     }
     free(journals);
-    if (s->confirm) {
+    if (s->confirm)
+        weft_confirm_set_end(s->confirm, on_confirmed, s);
+    if (s->confirm || s->intake->max_delay_ms) {
         s->base.await = await;
         s->base.forget = forget;
     }
@@ -472,10 +541,26 @@ void weft_intake_set_ring(struct weft_intake *in, size_t i, void (*ring)(void *c
         weft_confirm_set_ring(in->sinks[i]->confirm, ring, ctx);
 }
 
-void weft_intake_look(struct weft_intake *in, size_t i)
+void weft_intake_set_alarm(struct weft_intake *in, size_t i, void (*alarm)(void *ctx, uint64_t at_ms), void *ctx)
 {
-    if (in->sinks[i]->confirm)
-        weft_confirm_look(in->sinks[i]->confirm);
+    in->sinks[i]->alarm = alarm;
+    in->sinks[i]->alarm_ctx = ctx;
+}
+
+void weft_intake_look(struct weft_intake *in, size_t i, uint64_t now_ns)
+{
+    struct sink *s = in->sinks[i];
+
+    s->now_ns = is_hurried(s) ? UINT64_MAX : now_ns;
+    if (s->confirm)
+        weft_confirm_look(s->confirm);
+    weft_delay_look(&s->delay, s->now_ns);
+    set_alarm(s);
+}
+
+void weft_intake_hurry(struct weft_intake *in)
+{
+    atomic_store_explicit(&in->hurried, true, memory_order_relaxed);
 }
 
 /* ---- intakes ---- */
@@ -529,6 +614,7 @@ int weft_intake_open(struct weft_intake **ret_intake, const struct weft_intake_o
         return UV_ENOMEM;
     in->signal = o->signal;
     in->n_branches = o->n_pipelines;
+    in->max_delay_ms = o->max_delay_ms;
     in->receiver = strdup(o->receiver);
     in->sinks = calloc(o->n_sinks + 1, sizeof *in->sinks);
     bool ok = in->receiver && in->sinks;
@@ -582,6 +668,8 @@ void weft_intake_stats(const struct weft_intake *in, struct weft_intake_stats *r
         sum.accepted_items += get(&s->accepted_items);
         sum.accepted_records += get(&s->accepted_records);
         sum.accepted_bytes += get(&s->accepted_bytes);
+        sum.delayed_records += get(&s->delayed_records);
+        sum.delayed_ms += get(&s->delayed_ms);
         for (int reason = 0; reason < WEFT_REFUSALS; reason++)
             sum.refused_items[reason] += get(&s->refused_items[reason]);
     }

@@ -12,7 +12,7 @@
  *   (3) Items that a processor took out are counted by pipeline and processor: what an intake accepted for a pipeline =
  *       items in its journal + items dropped by its processors.
  *   (4) Above 80 % fill of the fullest of its journals a request may be refused by what it is worth (shed.h), before
- *       any work is done for it.
+ *       any work is done for it; or the yes to it may be held back for a while.
  *   (5) Processors of a pipeline run in order, on the committing thread, in that thread's scratch arena.
  */
 #ifndef WEFT_AGENT_PIPELINE_H
@@ -59,6 +59,7 @@ struct weft_intake_options {
     struct weft_pipeline *const *pipelines;       /* all that take this signal from this receiver; at least one; copied */
     size_t n_pipelines;
     size_t n_sinks;                               /* one a loop that has an instance of the receiver */
+    uint32_t max_delay_ms;                        /* for which a yes is held back at most while a journal fills up; 0: never */
 };
 
 /* 0 or UV_ENOMEM. Main thread. */
@@ -68,16 +69,24 @@ void weft_intake_close(struct weft_intake *in); /* accepts NULL; no sink of it m
 /* Sink number `i`, for the thread that owns `scratch` (weft_loop_scratch): give it to that loop's receiver. */
 struct weft_sink *weft_intake_sink(struct weft_intake *in, size_t i, struct weft_arena *scratch);
 
-/* Where sink number `i` may make a yes wait for the disk: ring(ctx) is called on any thread when weft_intake_look(in, i) must be
- * called on the sink's loop. Before its receiver starts. Main thread. */
+/* Where sink number `i` may make a yes wait: ring(ctx) is called on any thread when weft_intake_look must be called on the sink's
+ * loop, alarm(ctx, at_ms) on the loop when it must be called at that time (weft_clock_mono_ms) or earlier. Before its receiver
+ * starts. Main thread. */
 void weft_intake_set_ring(struct weft_intake *in, size_t i, void (*ring)(void *ctx), void *ctx);
-void weft_intake_look(struct weft_intake *in, size_t i);
+void weft_intake_set_alarm(struct weft_intake *in, size_t i, void (*alarm)(void *ctx, uint64_t at_ms), void *ctx);
+
+/* Ends those of sink number `i` whose record is durable and whose time has come. On its loop. */
+void weft_intake_look(struct weft_intake *in, size_t i, uint64_t now_ns);
+
+/* From now on no yes is held back, and the next look ends those that are. Any thread. */
+void weft_intake_hurry(struct weft_intake *in);
 
 /* From now on commits answer WEFT_ERR_DRAINING. Any thread. */
 void weft_intake_drain(struct weft_intake *in);
 
 struct weft_intake_stats {
     uint64_t accepted_items, accepted_records, accepted_bytes;
+    uint64_t delayed_records, delayed_ms; /* of the accepted: whose yes was held back, and how long in all */
     uint64_t refused_items[WEFT_REFUSALS];
 };
 

@@ -202,16 +202,22 @@ static void wait_for_requests(const struct weft_runtime *rt, uint64_t deadline_m
     } while (coming || (now_ms - began < grace && in_hand(rt) > 0));
 }
 
+static void each_intake(const struct weft_runtime *rt, void (*call)(struct weft_intake *in))
+{
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
+        for (int s = 0; s < WEFT_SIGNALS; s++)
+            if (rt->receivers[i].intakes[s])
+                call(rt->receivers[i].intakes[s]);
+}
+
 static void stop_ingest(struct weft_runtime *rt, uint64_t deadline_ms)
 {
+    each_intake(rt, weft_intake_hurry); /* the next call of each loop rings */
     for (size_t i = 0; i < rt->n_loops; i++)
         weft_loop_quiesce(rt->loops[i]);
     if (weft_clock_mono_ms() < deadline_ms)
         wait_for_requests(rt, deadline_ms);
-    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
-        for (int s = 0; s < WEFT_SIGNALS; s++)
-            if (rt->receivers[i].intakes[s])
-                weft_intake_drain(rt->receivers[i].intakes[s]);
+    each_intake(rt, weft_intake_drain);
     for (size_t i = 0; i < rt->n_loops; i++)
         weft_loop_stop(rt->loops[i]);
 }

@@ -189,7 +189,8 @@ static int open_intake(struct weft_runtime *rt, struct weft_rt_receiver *r, size
             pipelines[n++] = rt->pipelines[i].pipeline;
     }
     if (n > 0) {
-        struct weft_intake_options options = { r->component->id, signal, pipelines, n, r->n_instances };
+        struct weft_intake_options options = { r->component->id, signal, pipelines, n, r->n_instances,
+                                               (uint32_t)rt->config->service.journal_max_delay };
         err = weft_intake_open(&r->intakes[signal], &options);
     }
     free(pipelines);
@@ -200,7 +201,7 @@ static void on_ring(void *data)
 {
     const struct weft_rt_ear *ear = data;
 
-    weft_intake_look(ear->intake, ear->sink);
+    weft_intake_look(ear->intake, ear->sink, uv_now(weft_loop_uv(ear->loop)) * 1000000);
 }
 
 static void ring_loop(void *ctx)
@@ -208,10 +209,16 @@ static void ring_loop(void *ctx)
     weft_loop_ring(ctx);
 }
 
+static void ring_loop_at(void *ctx, uint64_t at_ms)
+{
+    weft_loop_ring_at(ctx, at_ms);
+}
+
 static void listen_to(struct weft_rt_ear *ear, struct weft_intake *intake, size_t sink, struct weft_loop *loop)
 {
-    *ear = (struct weft_rt_ear){ .listener = { .on_ring = on_ring, .data = ear }, .intake = intake, .sink = sink };
+    *ear = (struct weft_rt_ear){ .listener = { .on_ring = on_ring, .data = ear }, .intake = intake, .sink = sink, .loop = loop };
     weft_intake_set_ring(intake, sink, ring_loop, loop);
+    weft_intake_set_alarm(intake, sink, ring_loop_at, loop);
     weft_loop_listen(loop, &ear->listener);
 }
 

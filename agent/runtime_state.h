@@ -33,11 +33,12 @@ struct weft_rt_exporter {
     struct weft_lane *lane;                 /* NULL: not used by a pipeline (so are letters) */
 };
 
-/* Wakes a sink whose yes waits for the disk. */
+/* Wakes a sink whose yes waits. */
 struct weft_rt_ear {
     struct weft_loop_listener listener;
     struct weft_intake *intake;
     size_t sink;
+    struct weft_loop *loop;
 };
 
 struct weft_rt_receiver {

@@ -32,6 +32,9 @@ const struct weft_option weft_service_options[] = {
                       "acknowledgements, always before each (many share one flush)"),
     WEFT_MSEC("journal.sync_interval", S, journal_sync_interval, .fallback = "500ms", .min = 10, .max = 60000,
               .help = "with sync interval: what a power cut may cost"),
+    WEFT_MSEC("journal.max_delay", S, journal_max_delay, .fallback = "500ms", .min = 0, .max = 5000,
+              .help = "from 80 % fill on the yes to requests of INFO logs and spans that did not fail is held back, up to this at 90 %, "
+                      "from where they are refused; keep it far below the timeouts of clients; 0: never"),
     WEFT_BYTES("journal.retention.size", S, retention_size, .min = 0, .max = 0x1p40,
                .help = "kept, while there is room, after every exporter has it, for replay and look-ups; over all pipelines; 256MiB or "
                        "a quarter of max_size on disk, 0 in memory unless set"),

@@ -16,6 +16,7 @@ struct weft_service {
     uint64_t journal_max_size;      /* bytes over all pipelines */
     int journal_sync;               /* enum weft_service_sync */
     uint64_t journal_sync_interval; /* ms */
+    uint64_t journal_max_delay;     /* ms */
     uint64_t retention_size;        /* bytes over all pipelines */
     uint64_t retention_age;         /* ms */
     int on_disk_error;              /* enum weft_service_disk_error */

@@ -216,6 +216,15 @@ uint32_t weft_shed_wait_s(enum weft_worth worth, uint32_t permille)
     return WAIT_LEAST_S + (WAIT_MOST_S - WAIT_LEAST_S) * above / (1000 - begin);
 }
 
+uint32_t weft_shed_delay_ms(enum weft_worth worth, uint32_t permille, uint32_t max_ms)
+{
+    if (worth != WEFT_WORTH_INFO || permille < WEFT_SHED_DEBUG)
+        return 0;
+    uint64_t above = (permille < WEFT_SHED_INFO ? permille : WEFT_SHED_INFO) - WEFT_SHED_DEBUG;
+
+    return (uint32_t)(max_ms * above / (WEFT_SHED_INFO - WEFT_SHED_DEBUG));
+}
+
 uint32_t weft_gauge_ask(struct weft_gauge *g, struct weft_journal *j, uint64_t now_ns)
 {
     uint32_t permille = (uint32_t)(weft_journal_fill(j) * 1000);

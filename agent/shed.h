@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shed.h: who is refused first while a journal fills up.
+/* shed.h: who is held back and who is refused first while a journal fills up.
  *
  * A request is worth what its most important item is worth:
  *
@@ -10,6 +10,10 @@
  *
  *   fill of the fullest journal   below 80 %   from 80 %   from 90 %   100 %
  *   refused                       nothing      DEBUG       INFO too    everything: there is no room
+ *   held back                     nothing      INFO        nothing     nothing
+ *
+ * What would be refused next is taken, but its yes is held back, the longer the nearer that step: clients that wait for it slow
+ * down. VITAL is never held back: its next step is the end, and slowing it down is what the other steps are there to prevent.
  *
  *   (1) Below WEFT_SHED_LEARN permille a request costs a comparison of numbers; its items are not looked at.
  *   (2) Which IDs erred lately is a table of fixed size without locks: an ID may be forgotten early, which makes its
@@ -44,6 +48,10 @@ static inline bool weft_shed_refuses(enum weft_worth worth, uint32_t permille)
 {
     return (worth == WEFT_WORTH_DEBUG && permille >= WEFT_SHED_DEBUG) || (worth == WEFT_WORTH_INFO && permille >= WEFT_SHED_INFO);
 }
+
+/* Milliseconds for which the yes to a request that is not refused is held back: from 0 where DEBUG is refused to max_ms where what
+ * it is worth is refused, too. */
+uint32_t weft_shed_delay_ms(enum weft_worth worth, uint32_t permille, uint32_t max_ms);
 
 /* Seconds that a refused client should wait: 2 at the step's beginning, 10 when the journal is full. */
 uint32_t weft_shed_wait_s(enum weft_worth worth, uint32_t permille);

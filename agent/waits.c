@@ -54,6 +54,14 @@ int weft_waits_judge(const struct weft_waits *w, const uint64_t *sequences, weft
     return all;
 }
 
+static void end(const struct weft_waits *w, struct weft_commit *commit, int err)
+{
+    if (w->end)
+        w->end(w->end_ctx, commit, err);
+    else
+        commit->done(commit, err);
+}
+
 bool weft_waits_look(struct weft_waits *w, weft_waits_verdict *verdict, void *ctx)
 {
     while (w->first < w->next) {
@@ -65,7 +73,7 @@ bool weft_waits_look(struct weft_waits *w, weft_waits_verdict *verdict, void *ct
         w->commits[slot] = NULL;
         w->first++; /* before done, which may make room for others to wait */
         if (commit)
-            commit->done(commit, result < 0 ? result : 0);
+            end(w, commit, result < 0 ? result : 0);
     }
     return true;
 }

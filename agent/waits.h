@@ -4,7 +4,7 @@
  * A sink commits one record after the other, and sequences of a journal only rise, so who came first is durable first: a ring
  * of tickets is enough, and looking at its head finds everybody who is done.
  *
- *   (1) A commit is ended once, by done or by forget.
+ *   (1) A commit is ended once, by done (or whoever stands in for it) or by forget.
  *   (2) No more than `max` wait, and their memory is taken at init: waiting allocates nothing.
  *
  * One thread, the loop's. Knows nothing of journals: whoever looks is asked about each place.
@@ -19,6 +19,8 @@ struct weft_waits {
     uint64_t *sequences;          /* n_places of each */
     size_t n_places, max;
     uint64_t first, next;         /* tickets that wait: [first, next) */
+    void (*end)(void *ctx, struct weft_commit *commit, int err); /* told instead of commit->done; NULL: nobody stands in */
+    void *end_ctx;
 };
 
 /* For commits into `n_places` journals at once. 0 or UV_ENOMEM. */

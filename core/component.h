@@ -38,12 +38,16 @@ enum weft_refusal {
     WEFT_REFUSALS
 };
 
-/* A yes that waits for the disk. The receiver's own, and must stay where it is until done or forgotten. */
+/* A yes that waits: for the disk, or because a journal fills up. The receiver's own, and must stay where it is until done or
+ * forgotten. */
 struct weft_commit {
     /* On the sink's loop, once. 0: the record is durable, say yes. An error: the disk has failed, the client must hear a
      * retryable no (the record counts as accepted and may still arrive: what comes again is a duplicate). */
     void (*done)(struct weft_commit *commit, int err);
-    uint64_t ticket; /* private to the sink */
+    /* private to the sink: */
+    uint64_t ticket, due_ns;
+    struct weft_commit *prev, *next;
+    bool delayed;
 };
 
 /* Where a receiver delivers one signal; the pipeline implements it. Called on the receiver's loop. */
@@ -60,14 +64,18 @@ struct weft_sink {
      * Counts accepted items on 0 and refused items on every error; the receiver must not count again. */
     int (*commit)(struct weft_sink *sink, struct weft_record *record);
     /* Asked right after a commit that returned 0, by a receiver whose clients believe its yes. False: say yes now. True: the
-     * record is not durable yet, and commit->done follows, never from within this call. How many may wait is bounded: beyond that
-     * commit answers WEFT_ERR_LIMIT. NULL: nothing to wait for. */
+     * record is not durable yet, or its yes is held back (delay_ms), and commit->done follows, never from within this call. How
+     * many may wait is bounded: beyond that no yes is held back, and where the disk confirms commit answers WEFT_ERR_LIMIT. NULL:
+     * nothing to wait for. */
     bool (*await)(struct weft_sink *sink, struct weft_commit *commit);
-    /* Nobody waits for this one any more: done is not called. Not after done. NULL where await is. */
-    void (*forget)(struct weft_sink *sink, struct weft_commit *commit);
+    /* Nobody waits for this one any more: done is not called. Not after done. True: the record was durable, only its yes was held
+     * back. NULL where await is. */
+    bool (*forget)(struct weft_sink *sink, struct weft_commit *commit);
     /* Counts what never got as far as commit. `items` may be 0 when it is not known how many. */
     void (*refuse)(struct weft_sink *sink, enum weft_refusal reason, uint64_t items);
     uint32_t retry_after_s; /* set by a commit that ends with WEFT_ERR_SHED */
+    uint32_t delay_ms;      /* set by a commit that ends with 0: a journal fills up, and its yes is held back so long. Who has no
+                               client (files) reads on that much later. 0: at once */
 
     /* What follows is for inputs that can be read again from a position (files). Positions of one source only grow, and
      * record->source says where it stands when the record is taken; record->again says that some journals may have the

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otlp_accept.c: see otlp_accept.h. What each failure is called in HTTP, in gRPC and in the metrics is one table.
  *
- *   (1) Yes is said only after the sink has committed for good (a sink that waits for the disk says when), or when there was
- *       nothing to commit.
+ *   (1) Yes is said only after the sink has committed for good (one that waits for the disk, or holds the yes back, says when),
+ *       or when there was nothing to commit.
  *   (2) What the client may send again is told apart from what it must not by retry_after_s alone.
  *   (3) A refusal is counted once: by the sink when it was asked to commit, here when it was not.
  */
@@ -152,8 +152,8 @@ static void describe_place(struct weft_account *account, enum weft_signal signal
         (void)snprintf(words, size, "a resource or scope is not a valid protobuf message");
 }
 
-/* ---- waiting for the disk ---- */
-static void on_durable(struct weft_commit *commit, int err)
+/* ---- waiting ---- */
+static void on_done(struct weft_commit *commit, int err)
 {
     struct weft_otlp_waiter *w = (struct weft_otlp_waiter *)commit; /* its first member */
 
@@ -162,19 +162,28 @@ static void on_durable(struct weft_commit *commit, int err)
     w->ready(w);
 }
 
-static struct weft_otlp_waiter *waiter_take(struct weft_otlp *r, enum weft_signal signal)
+/* The waiter that the next request will have if it waits: made before its commit, which must not fail afterwards. NULL: out of
+ * memory. */
+static struct weft_otlp_waiter *waiter_at_hand(struct weft_otlp *r)
 {
     struct weft_otlp_waiter *w = r->free_waiters;
 
-    if (w) {
-        r->free_waiters = w->next;
-        r->n_free_waiters--;
-    } else {
-        w = malloc(sizeof *w);
-    }
-    if (w)
-        *w = (struct weft_otlp_waiter){ .commit = { .done = on_durable }, .receiver = r, .signal = signal };
+    if (w || !(w = malloc(sizeof *w)))
+        return w;
+    *w = (struct weft_otlp_waiter){ .commit = { .done = on_done }, .receiver = r };
+    r->free_waiters = w;
+    r->n_free_waiters++;
     return w;
+}
+
+static void waiter_take(struct weft_otlp *r, struct weft_otlp_waiter *w, enum weft_signal signal)
+{
+    r->free_waiters = w->next;
+    r->n_free_waiters--;
+    w->next = NULL;
+    w->signal = signal;
+    w->done = false;
+    w->err = 0;
 }
 
 static void waiter_give_back(struct weft_otlp_waiter *w)
@@ -200,17 +209,17 @@ void weft_otlp_waiters_release(struct weft_otlp *r)
     r->n_free_waiters = 0;
 }
 
-static void forget(struct weft_otlp_waiter *w)
+/* Whether the record is durable. */
+static bool forget(struct weft_otlp_waiter *w)
 {
     struct weft_sink *sink = w->receiver->base.sinks[w->signal];
 
-    if (!w->done)
-        sink->forget(sink, &w->commit);
+    return w->done ? w->err == 0 : sink->forget(sink, &w->commit);
 }
 
 void weft_otlp_abandon(struct weft_otlp_waiter *w)
 {
-    forget(w);
+    (void)forget(w);
     waiter_give_back(w);
 }
 
@@ -229,11 +238,8 @@ static void fill_refused(struct weft_otlp *r, enum weft_signal signal, int err, 
 
 void weft_otlp_settle(struct weft_otlp_waiter *w, struct weft_otlp_verdict *ret_verdict)
 {
-    int err = w->done ? w->err : WEFT_ERR_DISK;
-
-    forget(w);
     *ret_verdict = (struct weft_otlp_verdict){ .code = WEFT_OTLP_OK, .http_status = 200 };
-    if (err)
+    if (!forget(w))
         fill_refused(w->receiver, w->signal, WEFT_ERR_DISK,
                      w->done ? "the disk has failed before the data was safe" : "the disk did not confirm the data in time",
                      ret_verdict);
@@ -241,10 +247,10 @@ void weft_otlp_settle(struct weft_otlp_waiter *w, struct weft_otlp_verdict *ret_
 }
 
 /* 0: *ret_waiter is NULL when there is nothing to wait for. */
-static int commit_durably(struct weft_otlp *r, struct weft_record *record, struct weft_otlp_waiter **ret_waiter)
+static int commit_and_wait(struct weft_otlp *r, struct weft_record *record, struct weft_otlp_waiter **ret_waiter)
 {
     struct weft_sink *sink = r->base.sinks[record->signal];
-    struct weft_otlp_waiter *w = waiter_take(r, record->signal);
+    struct weft_otlp_waiter *w = waiter_at_hand(r);
 
     if (!w) {
         sink->refuse(sink, WEFT_REFUSAL_MEMORY, record->n_items);
@@ -252,18 +258,19 @@ static int commit_durably(struct weft_otlp *r, struct weft_record *record, struc
     }
     int err = sink->commit(sink, record);
     bool waits = !err && sink->await(sink, &w->commit);
-    if (!waits)
-        waiter_give_back(w);
+    if (waits)
+        waiter_take(r, w, record->signal);
     *ret_waiter = waits ? w : NULL;
     return err;
 }
+
 static int commit(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload, uint32_t items,
                   struct weft_otlp_waiter **ret_waiter)
 {
     struct weft_sink *sink = r->base.sinks[signal];
     struct weft_record record = { .signal = signal, .n_items = items, .payload = payload };
 
-    return sink->await ? commit_durably(r, &record, ret_waiter) : sink->commit(sink, &record);
+    return sink->await ? commit_and_wait(r, &record, ret_waiter) : sink->commit(sink, &record);
 }
 
 struct weft_otlp_waiter *weft_otlp_accept(struct weft_otlp *r, enum weft_signal signal, struct weft_slice payload,

@@ -33,7 +33,8 @@ struct weft_otlp_verdict {
     char message[256];       /* with OK and not empty: a warning, or why items were rejected */
 };
 
-/* A request that is committed but not durable yet. Its transport keeps it until settle or abandon. */
+/* A request that is committed but whose yes has to wait: it is not durable yet, or a journal fills up. Its transport keeps it until
+ * settle or abandon. */
 struct weft_otlp_waiter {
     struct weft_commit commit;
     struct weft_otlp *receiver;
@@ -45,7 +46,7 @@ struct weft_otlp_waiter {
     struct weft_otlp_waiter *next;
 };
 
-/* The verdict on a request that waited; one that still does gets a retryable no. Takes the waiter back. */
+/* The verdict on a request that waited; one that still waits for the disk gets a retryable no. Takes the waiter back. */
 void weft_otlp_settle(struct weft_otlp_waiter *w, struct weft_otlp_verdict *ret_verdict);
 
 /* Nobody is there to hear the verdict. Takes the waiter back. */

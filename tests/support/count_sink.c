@@ -33,12 +33,13 @@ static bool await(struct weft_sink *base, struct weft_commit *commit)
     return true;
 }
 
-static void forget(struct weft_sink *base, struct weft_commit *commit)
+static bool forget(struct weft_sink *base, struct weft_commit *commit)
 {
     struct count_sink *s = (struct count_sink *)base;
 
     s->waiting[commit->ticket] = NULL;
     s->forgotten++;
+    return s->durable;
 }
 
 void count_sink_make_wait(struct count_sink *s)

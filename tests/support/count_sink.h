@@ -12,6 +12,7 @@ struct count_sink {
     uint64_t commits, items;         /* accepted */
     struct weft_commit *waiting[64]; /* those that await was called for, in order; NULL: ended or forgotten */
     unsigned n_waiting, forgotten;
+    bool durable;                    /* what forget returns */
     uint64_t refused[WEFT_REFUSALS]; /* calls of refuse, by reason */
     enum weft_signal signal;         /* of the last record */
     struct weft_buf last;            /* its payload */

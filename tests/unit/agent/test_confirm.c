@@ -182,13 +182,13 @@ static void one_ring_serves_all_who_wait_and_the_next_needs_another(void **state
     make_durable(&rig, 0, 3);
     assert_int_equal(rig.rings, 1);
     assert_int_equal(w[0].done, 0);
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(w[0].done + w[1].done + w[2].done, 3);
     assert_int_equal(w[3].done, 0);
     rig.sink->forget(rig.sink, &w[3].commit);
     make_durable(&rig, 0, 5);
     assert_int_equal(rig.rings, 2);
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(w[3].done, 0);
     assert_int_equal(w[4].done, 1);
     make_durable(&rig, 0, 6); /* nobody waits: nobody is woken */
@@ -208,11 +208,11 @@ static void yes_waits_for_every_pipeline(void **state)
     assert_int_equal(commit(rig.sink), 0);
     assert_true(rig.sink->await(rig.sink, &w.commit));
     make_durable(&rig, 1, 1);
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(w.done, 0);
     make_durable(&rig, 0, 1);
     assert_int_equal(rig.rings, 2);
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(w.done, 1);
     close_rig(&rig);
 }
@@ -233,7 +233,7 @@ static void a_failed_sync_is_an_error_for_those_it_covered_and_nobody_else(void 
     atomic_store(&rig.syncs[0].failed_from, 2);
     atomic_store(&rig.syncs[0].failed_to, 2);
     make_durable(&rig, 0, 3); /* the one behind it went into another segment */
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(w[0].err, 0);
     assert_int_equal(w[1].err, WEFT_ERR_DISK);
     assert_int_equal(w[2].err, 0);
@@ -255,7 +255,7 @@ static void the_number_that_may_wait_is_bounded_and_others_are_told_to_come_agai
     }
     assert_int_equal(commit(rig.sink), WEFT_ERR_LIMIT);
     make_durable(&rig, 0, 1);
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(commit(rig.sink), 0);
     for (size_t i = 1; i < LIMIT; i++)
         rig.sink->forget(rig.sink, &w[i].commit);
@@ -274,12 +274,12 @@ static void who_is_answered_may_commit_and_wait_again_at_once(void **state)
     assert_int_equal(commit(rig.sink), 0);
     assert_true(rig.sink->await(rig.sink, &first.commit));
     make_durable(&rig, 0, 1);
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(first.done, 1);
     assert_int_equal(second.done, 0);
     make_durable(&rig, 0, 2);
     assert_int_equal(rig.rings, 2);
-    weft_intake_look(rig.intake, 0);
+    weft_intake_look(rig.intake, 0, 0);
     assert_int_equal(second.done, 1);
     close_rig(&rig);
 }

@@ -227,6 +227,25 @@ static void the_wait_grows_with_the_fill(void **state)
     }
 }
 
+static void a_yes_is_held_back_longer_the_nearer_the_step_that_refuses(void **state)
+{
+    const struct { enum weft_worth worth; uint32_t permille, max_ms, delay_ms; } cases[] = {
+        { WEFT_WORTH_INFO, 0, 500, 0 },     { WEFT_WORTH_INFO, 799, 500, 0 },    { WEFT_WORTH_INFO, 800, 500, 0 },
+        { WEFT_WORTH_INFO, 801, 500, 5 },   { WEFT_WORTH_INFO, 850, 500, 250 },  { WEFT_WORTH_INFO, 899, 500, 495 },
+        { WEFT_WORTH_INFO, 900, 500, 500 }, { WEFT_WORTH_INFO, 1200, 500, 500 }, { WEFT_WORTH_INFO, 850, 0, 0 },
+        { WEFT_WORTH_INFO, 899, UINT32_MAX, 4252017622u },
+        { WEFT_WORTH_DEBUG, 790, 500, 0 },  { WEFT_WORTH_DEBUG, 850, 500, 0 },
+        { WEFT_WORTH_VITAL, 850, 500, 0 },  { WEFT_WORTH_VITAL, 1000, 500, 0 },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t delay = weft_shed_delay_ms(cases[i].worth, cases[i].permille, cases[i].max_ms);
+        if (delay != cases[i].delay_ms)
+            fail_msg("worth %d at %u: %u ms", cases[i].worth, cases[i].permille, delay);
+    }
+}
+
 /* ---- a journal that fills up and is drained ---- */
 struct rig {
     struct weft_shed *shed;
@@ -373,6 +392,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_newest_errors_are_known_however_many_there_were),
         cmocka_unit_test(each_worth_is_refused_from_its_mark_on),
         cmocka_unit_test(the_wait_grows_with_the_fill),
+        cmocka_unit_test(a_yes_is_held_back_longer_the_nearer_the_step_that_refuses),
         cmocka_unit_test(as_the_journal_fills_debug_goes_first_then_info_and_errors_only_at_the_end),
         cmocka_unit_test(a_reader_that_skips_sheds_nothing),
         cmocka_unit_test(loops_share_what_they_know_without_locks),

@@ -355,6 +355,33 @@ static void yes_waits_until_the_sink_says_durable(void **state)
     rig_close(&rig);
 }
 
+/* What is durable is never refused, however long its yes was held back. */
+static void a_yes_that_was_only_held_back_is_said_when_the_request_has_no_more_time(void **state)
+{
+    struct rig rig;
+    struct weft_buf file;
+    struct peer_answer a;
+    (void)state;
+
+    for (int durable = 0; durable < 2; durable++) {
+        rig_prepare(&rig);
+        rig.otlp.http_options.request_timeout_ms = 100;
+        struct count_sink *sink = &rig.sinks[WEFT_TRACES];
+        count_sink_make_wait(sink);
+        sink->durable = durable == 1;
+        rig_start(&rig);
+        weft_buf_init(&file, 1 << 20);
+        begin_request(&rig, sample("otlp-proto/traces-frontend.pb", &file));
+        peer_read(&rig.peer, &a);
+        assert_int_equal(a.status, durable ? 200 : 503);
+        assert_int_equal(sink->forgotten, 1);
+        weft_buf_release(&file);
+        weft_otlp_http_stop(&rig.otlp);
+        weft_receiver_otlp.stop(&rig.otlp.base);
+        rig_close(&rig);
+    }
+}
+
 static void an_empty_request_succeeds_and_commits_nothing(void **state)
 {
     const struct { const char *headers; struct weft_slice body; } cases[] = {
@@ -585,6 +612,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_malformed_is_told_where),
         cmocka_unit_test(what_the_sink_says_the_client_hears),
         cmocka_unit_test(yes_waits_until_the_sink_says_durable),
+        cmocka_unit_test(a_yes_that_was_only_held_back_is_said_when_the_request_has_no_more_time),
         cmocka_unit_test(an_empty_request_succeeds_and_commits_nothing),
         cmocka_unit_test(a_signal_that_no_pipeline_wants_is_not_found),
         cmocka_unit_test(a_quiesced_receiver_takes_no_new_request),
