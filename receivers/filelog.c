@@ -14,6 +14,8 @@
  *
  *   quiet --(poll or event: a file is dirty)--> reading --(nothing dirty)--> quiet
  *   reading --(journal full)--> paused --(PAUSE_MS)--> reading
+ *
+ * While a journal fills up each file is read more slowly by itself: it is not ready until what the sink asks for is over.
  */
 #include "receivers/filelog.h"
 
@@ -317,20 +319,33 @@ static void pause_reading(struct filelog *f)
     (void)uv_timer_start(&f->kick_timer, on_kick, PAUSE_MS, 0);
 }
 
-/* The next dirty file, in turn. */
-static struct weft_filelog_file *next_dirty(struct filelog *f)
+/* The next file that is dirty and ready, in turn. */
+static struct weft_filelog_file *next_dirty(struct filelog *f, uint64_t now_ms)
 {
     struct weft_filelog_file *file = f->turn ? f->turn : f->set.files;
 
     for (size_t i = 0; i < f->set.n_files && file; i++) {
         struct weft_filelog_file *after = file->next ? file->next : f->set.files;
-        if (file->dirty && file->hold == WEFT_FILELOG_FREE) {
+        if (file->dirty && file->hold == WEFT_FILELOG_FREE && file->ready_ms <= now_ms) {
             f->turn = after;
             return file;
         }
         file = after;
     }
     return NULL;
+}
+
+/* Nobody is dirty and ready: goes on when the first of the dirty ones is. */
+static void rest(struct filelog *f, uint64_t now_ms)
+{
+    uint64_t ready_ms = UINT64_MAX;
+
+    (void)uv_idle_stop(&f->idle);
+    for (const struct weft_filelog_file *file = f->set.files; file; file = file->next)
+        if (file->dirty && file->hold == WEFT_FILELOG_FREE && file->ready_ms < ready_ms)
+            ready_ms = file->ready_ms;
+    if (ready_ms != UINT64_MAX)
+        kick(f, ready_ms > now_ms ? ready_ms - now_ms : 0);
 }
 
 /* ---- positions ---- */
@@ -483,9 +498,9 @@ static void on_idle(uv_idle_t *handle)
 
     if (f->scan_soon && now >= f->next_scan_ms)
         scan(f, false);
-    struct weft_filelog_file *file = next_dirty(f);
+    struct weft_filelog_file *file = next_dirty(f, now);
     if (!file) {
-        (void)uv_idle_stop(handle);
+        rest(f, now);
         return;
     }
     int err = weft_filelog_file_step(file, &f->reader, f->base.sinks[WEFT_LOGS], now, weft_clock_wall_ns());

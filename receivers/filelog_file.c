@@ -277,7 +277,11 @@ static int commit(const struct weft_filelog_file *f, struct weft_filelog_reader 
         .payload = weft_buf_slice(&r->batch.payload),
     };
 
-    return r->batch.n_items > 0 ? sink->commit(sink, &record) : 0;
+    if (r->batch.n_items == 0)
+        return 0;
+    int err = sink->commit(sink, &record);
+    r->delay_ms = err ? 0 : sink->delay_ms;
+    return err;
 }
 
 static bool is_for_later(int err)
@@ -360,6 +364,7 @@ int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_read
 
     const bool full = (size_t)n == want;
     const bool flush = (uint64_t)n == left || (!full && f->pending == (uint64_t)n && waited(f, now_ms, r->flush_ms));
+    r->delay_ms = 0;
     int err = settle_lines(f, r, sink, weft_slice_of(r->buf, (size_t)n), flush, wall_ns, &taken);
     if (err)
         return err;
@@ -367,6 +372,7 @@ int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_read
         f->grown_ms = now_ms;
     advance(f, r, taken);
     r->commits += taken > 0;
+    f->ready_ms = now_ms + r->delay_ms;
     f->pending = (uint64_t)n - taken;
     f->dirty = taken > 0 && (full || f->pending > 0);
     return 0;

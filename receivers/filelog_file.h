@@ -42,6 +42,7 @@ struct weft_filelog_file {
     bool base_is_newer;         /* base may be ahead of what a journal says */
     uint64_t again_until;       /* up to here some journals have what others still lack */
     uint64_t pending;           /* bytes behind position that are no whole line yet */
+    uint64_t ready_ms;          /* it is not read before: a journal fills up */
     uint64_t grown_ms;          /* when the file was last seen to grow */
     uint64_t looked_size;       /* when its content was last compared with the entry */
     int64_t looked_mtime_ns;
@@ -87,13 +88,14 @@ struct weft_filelog_reader {
     uint64_t flush_ms;
     uint64_t split_lines, malformed_lines; /* counts since the start */
     uint64_t commits;            /* the same */
+    uint32_t delay_ms;           /* what the sink asked for behind the last step */
 };
 
 int weft_filelog_reader_init(struct weft_filelog_reader *r, size_t max_log_size, uint64_t flush_ms,
                              struct weft_slice resource_attributes);
 void weft_filelog_reader_release(struct weft_filelog_reader *r); /* accepts a zeroed one */
 
-/* One step: reads what is there, commits it. 0: done, f->dirty says whether there is more. WEFT_ERR_FULL, WEFT_ERR_SHED, WEFT_ERR_LIMIT,
+/* One step: reads what is there, commits it. 0: done, f->dirty says whether there is more, f->ready_ms when to come for it. WEFT_ERR_FULL, WEFT_ERR_SHED, WEFT_ERR_LIMIT,
  * WEFT_ERR_DRAINING: nothing was taken, come back later. Another error: the file cannot be read. */
 int weft_filelog_file_step(struct weft_filelog_file *f, struct weft_filelog_reader *r, struct weft_sink *sink,
                            uint64_t now_ms, uint64_t wall_ns);

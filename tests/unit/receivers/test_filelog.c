@@ -69,6 +69,7 @@ static bool counting(void)
 struct sink {
     struct weft_sink base;
     uint64_t items, commits, refuse_next;
+    uint64_t delays, delays_left_at_small; /* how many commits of more than 10 items ask for a pause; that at one with fewer */
     uint64_t marks[WEFT_SINK_MARKS], settled; /* items */
     uint64_t allocations_at_first, allocations_at_last;
 };
@@ -92,6 +93,10 @@ static int on_commit(struct weft_sink *base, struct weft_record *record)
         s->refuse_next--;
         return WEFT_ERR_FULL;
     }
+    s->base.delay_ms = s->delays > 0 && record->n_items > 10 ? 30 : 0;
+    s->delays -= s->base.delay_ms > 0;
+    if (record->n_items <= 10)
+        s->delays_left_at_small = s->delays;
     s->allocations_at_last = allocations;
     if (s->commits++ == 2) /* by then the buffers have their size */
         s->allocations_at_first = allocations;
@@ -257,6 +262,22 @@ static void a_full_journal_pauses_reading_and_loses_nothing(void **state)
     assert_int_equal(t.sink.refuse_next, 0);
 }
 
+/* Each of the first large commits asks for a pause behind it. A file whose lines ask for none goes on meanwhile. */
+static void while_a_journal_fills_up_each_file_waits_by_itself(void **state)
+{
+    const uint64_t began = uv_hrtime();
+    (void)state;
+
+    append(t.path, "a line of some length, so that the file grows large soon enough for the test\n", 100000); /* 30 chunks */
+    append(t.other, "another\n", 10);
+    t.sink.delays = 4;
+    start("beginning", "10ms");
+    run_until(100010);
+    assert_int_equal(t.sink.delays, 0);
+    assert_true(uv_hrtime() - began >= 4 * 30 * 1000000ull);
+    assert_true(t.sink.delays_left_at_small >= 3);
+}
+
 static void count_turn(uv_prepare_t *handle)
 {
     ++*(unsigned *)handle->data;
@@ -408,6 +429,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         IN_DIRECTORY(lines_are_found_by_polling_and_by_events),
         IN_DIRECTORY(a_full_journal_pauses_reading_and_loses_nothing),
+        IN_DIRECTORY(while_a_journal_fills_up_each_file_waits_by_itself),
         IN_DIRECTORY(other_work_of_the_loop_gets_its_turns_while_files_are_read),
         IN_DIRECTORY(a_line_costs_no_allocation),
         IN_DIRECTORY(nothing_is_read_after_quiesce),
