@@ -294,8 +294,7 @@ static int reserve_all(struct sink *s)
 static void publish(struct branch *b)
 {
     if (b->kept) {
-        if (b->record.payload.len)
-            memcpy(b->reservation.payload, b->record.payload.data, b->record.payload.len);
+        weft_journal_copy(&b->reservation, b->record.payload);
         b->last_sequence = b->reservation.sequence;
         weft_journal_publish(b->pipeline->journal, &b->reservation, &b->record);
     }

@@ -19,9 +19,10 @@
 #include "core/segment_file.h"
 #include "core/segment_scan.h"
 
+#include <assert.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, POPULATE_FROM = 16 << 10 };
+enum { PAGE = 4096, WRITE_FROM = 8 << 10 };
 
 /* ---- appending ---- */
 
@@ -44,6 +45,7 @@ static int roll(struct weft_journal *j, size_t stride)
 {
     size_t need = stride + j->backing->head;
     size_t size = need <= j->segment_size ? j->segment_size : (need + PAGE - 1) & ~(size_t)(PAGE - 1);
+    bool stores = j->tail->stored > j->tail->size / 2;
     struct weft_segment *s;
 
     if (!weft_journal_make_room(j, size))
@@ -61,7 +63,7 @@ static int roll(struct weft_journal *j, size_t stride)
     j->n_segments++;
     if (j->disk) {
         weft_journal_rest(j);
-        weft_journal_sync_rolled(j);
+        weft_journal_sync_rolled(j, stores);
     }
     weft_journal_reclaim(j); /* without cursors the old tail goes at once */
     return 0;
@@ -94,6 +96,7 @@ static int reserve(struct weft_journal *j, size_t len, uint32_t n_items, struct 
     s->totals.records++, j->totals.records++;
     s->totals.items += n_items, j->totals.items += n_items;
     s->totals.bytes += len, j->totals.bytes += len;
+    s->stored += len < WRITE_FROM ? stride : 0;
 
     *ret = (struct weft_reservation){ .payload = e->payload, .len = len, .entry = e, .segment = s,
                                       .sequence = j->next_sequence++ };
@@ -107,9 +110,18 @@ int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items, s
     pthread_mutex_lock(&j->lock);
     int err = reserve(j, len, n_items, ret_reservation);
     pthread_mutex_unlock(&j->lock);
-    if (!err && len >= POPULATE_FROM && j->disk)
-        weft_segment_populate(ret_reservation->segment, ret_reservation->payload, len);
     return err;
+}
+
+void weft_journal_copy(struct weft_reservation *res, struct weft_slice payload)
+{
+    const struct weft_segment *s = res->segment;
+    size_t done = s->fd >= 0 && payload.len >= WRITE_FROM ? weft_segment_write(s, res->payload, payload) : 0;
+
+    assert(payload.len == res->len);
+    if (done < payload.len)
+        memcpy(res->payload + done, payload.data + done, payload.len - done);
+    res->filled = payload.data;
 }
 
 /* Tells every cursor whose reader sleeps. The lock keeps a cursor from being closed under our hands; it is
@@ -165,7 +177,7 @@ static void checksum(struct weft_reservation *res)
     if (!s->backing->checksum)
         return;
     uint32_t head = weft_entry_head_crc(e, s->seed, res->sequence);
-    e->crc32c = e->abandoned ? 0 : weft_crc32c(head, res->payload, res->len);
+    e->crc32c = e->abandoned ? 0 : weft_crc32c(head, res->filled ? res->filled : res->payload, res->len);
     e->head_crc = head;
 }
 
@@ -220,8 +232,7 @@ int weft_journal_append(struct weft_journal *j, const struct weft_record *r, uin
     int err = weft_journal_reserve(j, r->payload.len, r->n_items, &res);
     if (err)
         return err;
-    if (r->payload.len)
-        memcpy(res.payload, r->payload.data, r->payload.len);
+    weft_journal_copy(&res, r->payload);
     weft_journal_publish(j, &res, r);
     if (ret_sequence)
         *ret_sequence = res.sequence;

@@ -156,12 +156,16 @@ struct weft_reservation {
     uint8_t *payload;
     size_t len;
     void *entry, *segment; /* private */
+    const uint8_t *filled; /* private */
     uint64_t sequence;
 };
 
 /* The same errors as append. Any thread. */
 int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items,
                          struct weft_reservation *ret_reservation);
+/* Copies the payload, which has the length that was reserved and stays where it is until publish (its sum is taken there), the
+ * cheapest way there is. Who writes to res->payload piece by piece does without. */
+void weft_journal_copy(struct weft_reservation *res, struct weft_slice payload);
 /* r->payload and r->n_items are ignored: the reservation has both already. */
 void weft_journal_publish(struct weft_journal *j, struct weft_reservation *res, const struct weft_record *r);
 void weft_journal_abandon(struct weft_journal *j, struct weft_reservation *res); /* cursors step over it */

@@ -2,9 +2,9 @@
 /* journal_sync.c: see journal_sync.h.
  *
  * Pages ahead. The first store into a page of a mapped file costs a fault of about 0.7 us in the thread that appends, and as much
- * again after each sync. While records come in fast, a second thread therefore keeps one empty file ready whose pages are all
- * there (a thread of its own: a sync may take longer than a file takes to fill up). When they come in slowly that would only
- * make the disk write zeros, and with `always` each sync would, so it is left out. */
+ * again after each sync. While small records come in fast (large ones are written, and fault nothing in), a second thread therefore
+ * keeps one empty file ready whose pages are all there (a thread of its own: a sync may take longer than a file takes to fill up).
+ * When they come in slowly that would only make the disk write zeros, and with `always` each sync would, so it is left out. */
 #include "core/journal_sync.h"
 
 #include "core/clock.h"
@@ -327,7 +327,7 @@ void weft_journal_sync_wake(struct weft_journal *j)
         wake(s);
 }
 
-void weft_journal_sync_rolled(struct weft_journal *j)
+void weft_journal_sync_rolled(struct weft_journal *j, bool stores)
 {
     struct weft_journal_sync *s = j->sync;
 
@@ -335,7 +335,7 @@ void weft_journal_sync_rolled(struct weft_journal *j)
         return;
     atomic_store_explicit(&s->rolled, true, memory_order_release);
     pthread_mutex_lock(&s->lock);
-    s->used = true;
+    s->used = stores;
     pthread_cond_signal(&s->wake);
     pthread_cond_signal(&s->wake_ahead);
     pthread_mutex_unlock(&s->lock);

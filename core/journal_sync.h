@@ -63,8 +63,9 @@ static inline void weft_journal_sync_published(struct weft_journal *j, struct we
         weft_journal_sync_wake(j);
 }
 
-/* The tail is a new one: the next should be prepared. Under the journal's lock. */
-void weft_journal_sync_rolled(struct weft_journal *j);
+/* The tail is a new one. `stores`: most of the one before went in through its mapping, so the next should be prepared. Under the
+ * journal's lock. */
+void weft_journal_sync_rolled(struct weft_journal *j, bool stores);
 
 /* Its figures. Any thread. */
 void weft_journal_sync_stats(const struct weft_journal *j, struct weft_journal_stats *stats);

@@ -84,6 +84,7 @@ struct weft_segment {
     uint32_t seed;             /* of its entries' crcs: those of a file's former life never match */
     size_t rotten_seen;        /* up to where bad entries have been counted; under the lock */
     size_t synced;             /* up to where fdatasync has covered it; under the lock */
+    size_t stored;             /* bytes that went in by stores and not by writes; under the lock */
     bool entered;              /* its name survives power loss, too; of who syncs */
     bool populated;            /* its pages have been faulted in ahead of use */
 };

@@ -96,12 +96,19 @@ void weft_segment_detach(struct weft_segment *s)
     s->verify = true; /* the bytes come from the disk next time */
 }
 
-void weft_segment_populate(const struct weft_segment *s, uint8_t *bytes, size_t len)
+size_t weft_segment_write(const struct weft_segment *s, const uint8_t *at, struct weft_slice bytes)
 {
-    const uintptr_t page = WEFT_SEGMENT_HEAD, from = (uintptr_t)bytes & ~(page - 1), to = ((uintptr_t)bytes + len + page - 1) & ~(page - 1);
+    size_t done = 0;
 
-    if (s->fd >= 0 && !s->populated)
-        (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+    while (done < bytes.len) {
+        ssize_t n = pwrite(s->fd, bytes.data + done, bytes.len - done, (off_t)(at - s->base) + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    return done;
 }
 
 static int file_acquire(struct weft_segment *s, size_t size)
@@ -204,11 +211,14 @@ static int file_begin(struct weft_segment *s)
     struct weft_segment_head h = { .version = WEFT_JOURNAL_VERSION, .journal_id = s->dir->journal_id, .number = s->number,
                                    .first_sequence = s->first_sequence, .boot = s->dir->boot, .before = s->before };
 
+    uint8_t front[WEFT_SEGMENT_HEAD + sizeof(struct weft_entry)] = { 0 };
+
     memcpy(h.magic, HEAD_MAGIC, sizeof h.magic);
     h.crc = head_crc(&h);
-    memset(s->base, 0, WEFT_SEGMENT_HEAD);
-    memcpy(s->base, &h, sizeof h);
-    memset(s->base + WEFT_SEGMENT_HEAD, 0, sizeof(struct weft_entry));
+    memcpy(front, &h, sizeof h);
+    (void)madvise(s->base, s->size, MADV_RANDOM);
+    if (weft_segment_write(s, s->base, (struct weft_slice){ front, sizeof front }) < sizeof front)
+        return errno ? -errno : UV_EIO;
     seed(s);
     return rename_to(s, true, s->number);
 }
@@ -225,6 +235,7 @@ void weft_segment_seal(struct weft_segment *s)
     memcpy(seal.magic, SEAL_MAGIC, sizeof seal.magic);
     seal.crc = seal_crc(&seal);
     memcpy(s->base + WEFT_SEGMENT_SEAL_AT, &seal, sizeof seal);
+    (void)madvise(s->base, s->size, MADV_NORMAL);
     s->sealed = true;
 }
 

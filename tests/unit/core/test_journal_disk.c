@@ -289,6 +289,51 @@ static void a_crash_loses_nothing_that_was_published(void **state)
     weft_journal_close(j);
 }
 
+/* A descriptor that cannot be written: the bytes must go in through the mapping then. */
+static void reserve_and_copy(struct weft_journal *j, size_t len, bool refuse_writes, struct weft_reservation *ret)
+{
+    static uint8_t bytes[2 * MIB];
+    struct weft_record r = { .wall_ns = 5, .n_items = 1, .payload = { bytes, len } };
+
+    memset(bytes, (int)(len % 251), len);
+    assert_int_equal(weft_journal_reserve(j, len, 1, ret), 0);
+    const struct weft_segment *s = ret->segment;
+    int real = dup(s->fd), closed = open("/dev/null", O_RDONLY);
+    assert_true(real >= 0 && closed >= 0);
+    if (refuse_writes)
+        assert_int_equal(dup2(closed, s->fd), s->fd);
+    weft_journal_copy(ret, r.payload);
+    assert_int_equal(dup2(real, s->fd), s->fd);
+    weft_journal_publish(j, ret, &r);
+    close(real);
+    close(closed);
+}
+
+static void a_payload_of_any_size_is_there_however_it_went_in(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 8191, 8192, 8193, 20000, 40000, 300000 };
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_cursor *c = open_cursor(j, "es");
+    struct weft_reservation res;
+    uint64_t expected = 0;
+
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++)
+        reserve_and_copy(j, sizes[i / 2], i % 2, &res);
+    while (take(c))
+        expected++;
+    assert_int_equal(expected, 2 * sizeof sizes / sizeof *sizes);
+    crash();
+    weft_cursor_close(c);
+    weft_journal_close(j);
+    j = open_at(copy);
+    c = open_cursor(j, "es");
+    assert_int_equal(settle_many(c, 1000), expected);
+    assert_int_equal(sums_of(c).lost_items, 0);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+}
+
 static void the_position_of_a_source_survives_with_its_record(void **state)
 {
     (void)state;
@@ -664,6 +709,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_closed_journal_goes_on_where_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_loses_nothing_that_was_published, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_payload_of_any_size_is_there_however_it_went_in, setup, teardown),
         cmocka_unit_test_setup_teardown(the_position_of_a_source_survives_with_its_record, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_belongs_to_one_journal_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_of_a_newer_version_is_refused_and_left_alone, setup, teardown),
