@@ -130,13 +130,14 @@ void weft_journal_rest(struct weft_journal *j)
 
 /* ---- the seam for who syncs ---- */
 
-size_t weft_journal_dirty(struct weft_journal *j, struct weft_dirty *dirty, size_t max, uint64_t *ret_sequence)
+size_t weft_journal_dirty(struct weft_journal *j, struct weft_dirty *dirty, size_t max, uint64_t *ret_sequence, bool *ret_hole)
 {
     size_t n = 0;
 
     pthread_mutex_lock(&j->lock);
     weft_journal_rest(j);
     uint64_t sequence = weft_journal_published(j);
+    *ret_hole = sequence + 1 < j->next_sequence;
     for (struct weft_segment *s = j->sync_from, *last = j->published.segment; s; s = s == last ? NULL : s->next) {
         size_t end = s == last ? j->published.offset : atomic_load_explicit(&s->reserved, memory_order_relaxed);
         if (s->fd < 0 || s->synced >= end)

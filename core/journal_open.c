@@ -251,23 +251,25 @@ static void end_tail(struct weft_journal *j)
 /* What is only in memory ends with the process: says how much that was. */
 static void count_memory(struct weft_journal *j)
 {
-    uint64_t items = 0;
+    uint64_t most = 0;
 
-    for (const struct weft_segment *s = j->head; s; s = s->next)
-        if (s->fd < 0 && s->holders > 0)
-            items += s->totals.items;
-    if (items)
-        weft_log(j->log, WEFT_LOG_WARN, j->name, "up to %llu items that the disk did not take were only in memory and are gone",
-                 (unsigned long long)items);
+    for (const struct weft_cursor *c = j->cursors; c; c = c->next) {
+        uint64_t items = weft_cursor_in_memory(c).items;
+        most = c->hold && items > most ? items : most;
+    }
+    if (most)
+        weft_log(j->log, WEFT_LOG_WARN, j->name, "%llu items that the disk did not take were only in memory and are lost",
+                 (unsigned long long)most);
 }
 
 static void sync_all(struct weft_journal *j)
 {
     struct weft_dirty dirty[WEFT_DIRTY_MAX];
     uint64_t sequence;
+    bool hole;
     int err = 0;
 
-    for (size_t n; !err && (n = weft_journal_dirty(j, dirty, WEFT_DIRTY_MAX, &sequence)) > 0;) {
+    for (size_t n; !err && (n = weft_journal_dirty(j, dirty, WEFT_DIRTY_MAX, &sequence, &hole)) > 0;) {
         for (size_t i = 0; i < n; i++)
             if (fdatasync(dirty[i].fd))
                 err = -1;

@@ -202,8 +202,9 @@ struct weft_dirty {
 };
 
 /* The oldest files with unsynced bytes, at most `max`; they stay open until weft_journal_synced() is called for them, which must be.
- * *ret_sequence: everything up to it will be durable when they are synced. Any thread, without the lock. */
-size_t weft_journal_dirty(struct weft_journal *j, struct weft_dirty *dirty, size_t max, uint64_t *ret_sequence);
+ * *ret_sequence: everything up to it will be durable when they are synced. *ret_hole: it ends there because a reservation is open,
+ * behind which others may have published. Any thread, without the lock. */
+size_t weft_journal_dirty(struct weft_journal *j, struct weft_dirty *dirty, size_t max, uint64_t *ret_sequence, bool *ret_hole);
 
 /* They have been synced (err 0), or could not be: then they stay dirty and the disk has failed. Moves
  * weft_journal_durable(); true: it has moved. Any thread, without the lock. */
@@ -218,6 +219,9 @@ void weft_journal_stock(struct weft_journal *j, struct weft_segment *s);
 
 /* Everything that a cursor has no business with any more: settled, skipped, lost, or from before it began. */
 struct weft_totals weft_cursor_accounted(const struct weft_cursor *c);
+
+/* What waits for it in segments in memory, of a journal on disk. Under the lock. */
+struct weft_totals weft_cursor_in_memory(const struct weft_cursor *c);
 
 /* A parked cursor that does not hold, in a segment that is going: on to the next one. Under the lock. */
 void weft_cursor_push_on(struct weft_cursor *c);

@@ -141,7 +141,8 @@ int weft_journal_sync_round(struct weft_journal *j)
 {
     struct weft_dirty dirty[WEFT_DIRTY_MAX];
     uint64_t sequence;
-    size_t n = weft_journal_dirty(j, dirty, WEFT_DIRTY_MAX, &sequence);
+    size_t n = weft_journal_dirty(j, dirty, WEFT_DIRTY_MAX, &sequence, &j->sync->hole);
+    j->sync->reached = sequence;
     int err = sync_files(j->sync, dirty, n);
 
     bool moved = weft_journal_synced(j, dirty, n, sequence, err);
@@ -216,14 +217,14 @@ static bool called(const struct weft_journal_sync *s)
            || atomic_load_explicit(&s->rolled, memory_order_relaxed);
 }
 
-/* Sleeps until `until` (NULL: for as long as nothing is published), or until somebody calls. False: stop. */
-static bool rest(struct weft_journal *j, const struct timespec *until)
+/* Sleeps until `until` (NULL: for ever), until somebody calls, or (`published`) until something is published. False: stop. */
+static bool rest(struct weft_journal *j, const struct timespec *until, bool published)
 {
     struct weft_journal_sync *s = j->sync;
     int result = 0;
 
     pthread_mutex_lock(&s->lock);
-    while (result != ETIMEDOUT && !called(s) && (until || !s->woken))
+    while (result != ETIMEDOUT && !called(s) && !(published && s->woken))
         result = until ? pthread_cond_timedwait(&s->wake, &s->lock, until) : pthread_cond_wait(&s->wake, &s->lock);
     s->woken = false;
     bool go_on = !s->stop;
@@ -239,22 +240,39 @@ static bool rest_idle(struct weft_journal *j)
     bool hurried = atomic_exchange_explicit(&s->hurry, false, memory_order_acq_rel);
 
     if (s->mode == WEFT_SYNC_NONE)
-        return rest(j, NULL);
+        return rest(j, NULL, true);
     atomic_store_explicit(&s->asleep, true, memory_order_relaxed);
     weft_fence();
-    bool dirty = is_dirty(j), go_on = dirty || rest(j, NULL);
+    bool dirty = is_dirty(j), go_on = dirty || rest(j, NULL, true);
     if (dirty && hurried)
         atomic_store_explicit(&s->hurry, true, memory_order_relaxed);
     atomic_store_explicit(&s->asleep, false, memory_order_relaxed);
     return go_on;
 }
 
-static bool rest_until(struct weft_journal *j, uint64_t due_ms)
+static bool rest_until(struct weft_journal *j, uint64_t due_ms, bool published)
 {
     uint64_t now_ms = weft_clock_mono_ms();
     struct timespec until = weft_clock_mono_in(due_ms > now_ms ? due_ms - now_ms : 0);
 
-    return rest(j, &until);
+    return rest(j, &until, published);
+}
+
+/* The last round ended at an open reservation. Whoever had published behind it and asked for the round does not ask again, so the next
+ * one begins as soon as something is published. The mark and the look as in rest_idle(). */
+static bool rest_at_hole(struct weft_journal *j, uint64_t due_ms)
+{
+    struct weft_journal_sync *s = j->sync;
+
+    atomic_store_explicit(&s->asleep, true, memory_order_relaxed);
+    weft_fence();
+    pthread_mutex_lock(&j->lock);
+    bool filled = weft_journal_published(j) > s->reached;
+    pthread_mutex_unlock(&j->lock);
+    bool go_on = filled || rest_until(j, due_ms, true);
+    atomic_store_explicit(&s->asleep, false, memory_order_relaxed);
+    atomic_store_explicit(&s->hurry, true, memory_order_relaxed);
+    return go_on;
 }
 
 static uint64_t unsynced_bytes(struct weft_journal *j)
@@ -295,7 +313,7 @@ static void *run(void *arg)
             due_ms = 0;
         else if (due_ms == 0)
             due_ms = weft_clock_mono_ms() + s->interval_ms;
-        go_on = idle ? rest_idle(j) : rest_until(j, due_ms);
+        go_on = idle ? rest_idle(j) : s->hole && s->mode == WEFT_SYNC_ALWAYS ? rest_at_hole(j, due_ms) : rest_until(j, due_ms, false);
         bool rolled = atomic_exchange_explicit(&s->rolled, false, memory_order_acquire);
         if (go_on && !idle && is_due(j, due_ms, rolled) && weft_journal_sync_round(j) >= 0)
             due_ms = 0;

@@ -37,6 +37,8 @@ struct weft_journal_sync {
     bool has_ahead;
     pthread_mutex_t lock;
     pthread_cond_t wake, wake_ahead;
+    bool hole;                               /* of the syncing thread: its last round ended at an open reservation, */
+    uint64_t reached;                        /* behind this sequence */
     bool stop, woken, used;                  /* under the lock; used: the file that was ready is the tail now */
     _Atomic bool hurry, rolled;              /* somebody waits; the tail is a new one */
     _Atomic bool asleep;                     /* nothing to do: the next publication wakes it */

@@ -187,6 +187,27 @@ static void a_record_that_is_still_written_is_not_confirmed_and_nothing_behind_i
     weft_journal_close(j);
 }
 
+/* The interval is an hour: only what was asked for before the reservation was filled can bring the yes. */
+static void who_hurried_behind_an_open_reservation_need_not_ask_again(void **state)
+{
+    struct weft_journal *j = open_journal(WEFT_SYNC_ALWAYS, 3600000);
+    struct weft_reservation slow;
+    struct weft_record r = { .n_items = 1 };
+    (void)state;
+
+    for (int i = 0; i < 50; i++) {
+        uint64_t before = append(j, 10);
+        assert_int_equal(weft_journal_reserve(j, 10, 1, &slow), 0);
+        uint64_t behind = append(j, 10);
+        weft_journal_hurry(j);
+        assert_int_equal(outcome(j, before), 1);
+        memset(slow.payload, 0, slow.len);
+        weft_journal_publish(j, &slow, &r);
+        assert_int_equal(outcome(j, behind), 1);
+    }
+    weft_journal_close(j);
+}
+
 static void records_over_many_files_are_confirmed(void **state)
 {
     struct weft_journal *j = open_journal(WEFT_SYNC_ALWAYS, 60000);
@@ -362,6 +383,7 @@ int main(int argc, char **argv)
         CASE(a_file_that_is_cut_under_its_reader_does_not_end_the_process), /* first: no handler is installed yet */
         CASE(one_sync_serves_everybody_who_came_while_another_ran),
         CASE(a_record_that_is_still_written_is_not_confirmed_and_nothing_behind_it),
+        CASE(who_hurried_behind_an_open_reservation_need_not_ask_again),
         CASE(records_over_many_files_are_confirmed),
         CASE(what_a_failed_sync_covered_is_never_confirmed_and_its_file_is_left),
         CASE(an_interval_syncs_without_being_asked_and_rests_when_nothing_comes),
