@@ -657,23 +657,32 @@ void weft_lane_park(struct weft_lane *lane, uint64_t deadline_mono_ms)
     weft_lane_drain(lane, deadline_mono_ms);
 }
 
-/* What has no outcome. Nobody else is there any more. */
+static void add_left(struct weft_lane_left *left, uint64_t records, uint64_t items, uint64_t bytes)
+{
+    left->records += records;
+    left->items += items;
+    left->bytes += bytes;
+}
+
+/* What has no outcome: of a journal that lasts, what its disk did not take goes with the process all the same. Nobody else is there
+ * any more. */
 static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader)
 {
-    bool stays = reader->source.lasting || atomic_load_explicit(&lane->parking, memory_order_relaxed);
-    struct weft_lane_left *left = stays ? &lane->kept : &lane->left;
+    bool parks = atomic_load_explicit(&lane->parking, memory_order_relaxed), lasts = reader->source.lasting || parks;
     struct weft_cursor_stats c;
 
     weft_cursor_stats(reader->cursor, &c);
     uint64_t items = c.waiting_items - atomic_load_explicit(&reader->counted_items, memory_order_relaxed);
+    uint64_t goes = !lasts ? items : parks ? 0 : c.memory_items < items ? c.memory_items : items;
     reader->skipped_items = c.skipped_items;
     reader->lost_items = c.lost_items;
     atomic_store_explicit(&reader->counted_items, 0, memory_order_relaxed);
-    if (!stays)
-        weft_lane_lose(lane, WEFT_LANE_DROPPED, reader->source.signal, "shutdown", items);
-    left->items += items;
-    left->records += c.waiting_records;
-    left->bytes += c.waiting_bytes;
+    if (goes)
+        weft_lane_lose(lane, WEFT_LANE_DROPPED, reader->source.signal, "shutdown", goes);
+    if (!lasts)
+        add_left(&lane->left, c.waiting_records, items, c.waiting_bytes);
+    else
+        add_left(&lane->kept, c.waiting_records, items - goes, c.waiting_bytes - (goes ? c.memory_bytes : 0));
 }
 
 static void close_readers(struct weft_lane *lane)

@@ -328,12 +328,15 @@ void weft_cursor_stats(struct weft_cursor *c, struct weft_cursor_stats *ret_stat
     pthread_mutex_lock(&j->lock);
     if (j->disk && is_at_tail(c))
         count_lost(c, j->totals);
-    struct weft_totals waiting = weft_totals_minus(j->totals, weft_cursor_accounted(c));
+    struct weft_totals waiting = weft_totals_minus(j->totals, weft_cursor_accounted(c)), memory = weft_cursor_in_memory(c);
     *ret_stats = (struct weft_cursor_stats){
         .settled_sequence = atomic_load_explicit(&c->settled_sequence, memory_order_relaxed),
         .waiting_records = waiting.records,
         .waiting_items = waiting.items,
         .waiting_bytes = waiting.bytes,
+        .memory_records = memory.records,
+        .memory_items = memory.items,
+        .memory_bytes = memory.bytes,
         .lost_records = c->lost.records,
         .lost_items = c->lost.items,
         .skipped_items = c->skipped.items,

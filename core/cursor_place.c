@@ -26,6 +26,19 @@ struct weft_totals weft_cursor_accounted(const struct weft_cursor *c)
     return weft_totals_plus(weft_totals_plus(c->base, c->skipped), weft_totals_plus(c->lost, done));
 }
 
+struct weft_totals weft_cursor_in_memory(const struct weft_cursor *c)
+{
+    const struct weft_segment *first = c->settled.segment;
+    struct weft_totals sum = { 0 };
+
+    if (!c->journal->disk)
+        return sum;
+    for (const struct weft_segment *s = first; s; s = s->next)
+        if (s->fd < 0)
+            sum = weft_totals_plus(sum, s->totals);
+    return first->fd < 0 ? weft_totals_minus(sum, weft_totals_minus(weft_cursor_accounted(c), first->before)) : sum;
+}
+
 void weft_cursor_keep(struct weft_cursor *c)
 {
     struct weft_segment *s = c->settled.segment;

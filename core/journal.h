@@ -237,6 +237,7 @@ struct weft_cursor_options {
 struct weft_cursor_stats {
     uint64_t settled_sequence;   /* everything up to here is done */
     uint64_t waiting_records, waiting_items, waiting_bytes; /* published, not settled */
+    uint64_t memory_records, memory_items, memory_bytes; /* of those, what ends with the process though the journal is on disk */
     uint64_t skipped_items;      /* lost to a cursor that does not hold */
     uint64_t lost_records, lost_items; /* could not be read; known when the cursor has left the segment they were in */
 };
