@@ -137,7 +137,19 @@ static int write_format(struct weft_journal_dir *d)
     return weft_journal_dir_write(d, "FORMAT", text, (size_t)len, true);
 }
 
-/* 0: it says our version and an id. WEFT_ERR_NEWER. WEFT_ERR_NOT_FOUND: there is none, or one that says nothing: its
+/* The line ends with the sum of all before it, in eight digits: so much is the same in every version. */
+static bool sum_is_right(const char *line, size_t len)
+{
+    enum { SUM = 9 };
+    char *end = NULL;
+
+    if (len < SUM || line[len - 1] != '\n')
+        return false;
+    unsigned long sum = strtoul(line + len - SUM, &end, 16);
+    return end == line + len - 1 && sum == weft_crc32c(0, line, len - SUM);
+}
+
+/* 0: it says our version and an id. WEFT_ERR_NEWER, whatever else such a line says. WEFT_ERR_NOT_FOUND: there is none, or one that says nothing: its
  * sum is wrong (the heads of segments say all of it again). */
 static int read_format(struct weft_journal_dir *d)
 {
@@ -151,15 +163,12 @@ static int read_format(struct weft_journal_dir *d)
     if (err)
         return err == UV_ENOENT || err == WEFT_ERR_TOO_LARGE || err == UV_EIO ? WEFT_ERR_NOT_FOUND : err;
     bytes[len] = 0;
-    int n = sscanf((const char *)bytes, "weft journal %u id %llx", &version, &id);
-    bool right = n == 2 && (size_t)format_text(again, version, id) == len && memcmp(again, bytes, len) == 0;
+    int n = sum_is_right((const char *)bytes, len) ? sscanf((const char *)bytes, "weft journal %u id %llx", &version, &id) : 0;
+    bool newer = n >= 1 && version > WEFT_JOURNAL_VERSION;
+    bool right = n == 2 && id != 0 && (size_t)format_text(again, version, id) == len && memcmp(again, bytes, len) == 0;
     free(bytes);
-    if (!right || id == 0)
-        return WEFT_ERR_NOT_FOUND;
-    if (version > WEFT_JOURNAL_VERSION)
-        return WEFT_ERR_NEWER;
-    d->journal_id = id;
-    return 0;
+    d->journal_id = right && !newer ? id : d->journal_id;
+    return newer ? WEFT_ERR_NEWER : right ? 0 : WEFT_ERR_NOT_FOUND;
 }
 
 /* ---- opening ---- */
