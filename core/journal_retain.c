@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal_retain.c: what becomes of segments that everybody has passed.
  *
- * They are kept while `retain` and max_size allow it, oldest out first, and then given back. Some of those stay
+ * They are kept while `retain` and max_size allow it, oldest out first, and then given back. What only cursors that do not hold
+ * have still to read is kept as long as max_size has room for it. Of those that are given back some stay
  * for reuse, last in first out: in a steady state the same few warm segments go round and no page is faulted in,
  * which would cost more than the copy (0.5 us a page and more). A backlog that comes and goes stays warm up to `keep`
  * bytes; weft_journal_trim() gives that back when all is quiet. All of it runs under the journal's lock, by whoever found the
@@ -99,10 +100,10 @@ static bool idle(const struct weft_segment *s)
     return s->pins == 0 && s->syncs == 0 && nobody_writes(s);
 }
 
-/* A pinned one is stepped over: who pins it does not hold the journal back. */
-bool weft_journal_retire_oldest(struct weft_journal *j)
+/* The oldest whose number is less than `end`. A pinned one is stepped over: who pins it does not hold the journal back. */
+static bool retire_before(struct weft_journal *j, uint64_t end)
 {
-    for (struct weft_segment **link = &j->head; passed(j, *link); link = &(*link)->next) {
+    for (struct weft_segment **link = &j->head; passed(j, *link) && (*link)->number < end; link = &(*link)->next) {
         if (!idle(*link))
             continue;
         if (j->disk && *link != j->head && !weft_journal_save_places_now(j))
@@ -113,6 +114,22 @@ bool weft_journal_retire_oldest(struct weft_journal *j)
         return true;
     }
     return false;
+}
+
+bool weft_journal_retire_oldest(struct weft_journal *j)
+{
+    return retire_before(j, UINT64_MAX);
+}
+
+/* The number of the oldest segment in which somebody has still to read, hold it or not. */
+static uint64_t wanted_from(const struct weft_journal *j)
+{
+    uint64_t least = j->tail->number;
+
+    for (const struct weft_cursor *c = j->cursors; c; c = c->next)
+        if (c->settled.segment->number < least)
+            least = c->settled.segment->number;
+    return least;
 }
 
 /* Too old to be kept for its own sake. */
@@ -126,13 +143,14 @@ static bool aged(const struct weft_journal *j, const struct weft_segment *s)
 
 void weft_journal_reclaim(struct weft_journal *j)
 {
+    const uint64_t end = wanted_from(j);
     size_t bytes = 0;
 
-    for (const struct weft_segment *s = j->head; passed(j, s); s = s->next)
+    for (const struct weft_segment *s = j->head; passed(j, s) && s->number < end; s = s->next)
         bytes += s->size;
     while (bytes > j->retain || (bytes > 0 && aged(j, j->head))) {
         size_t before = j->in_use;
-        if (!weft_journal_retire_oldest(j))
+        if (!retire_before(j, end))
             return;
         bytes -= before - j->in_use;
     }

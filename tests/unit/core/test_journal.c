@@ -86,6 +86,36 @@ static struct weft_cursor_stats cursor_stats_of(struct weft_cursor *c)
     return s;
 }
 
+/* A reader that holds passes everything at once, with nothing retained for its own sake; another one, which does not hold, reads nothing
+ * meanwhile. */
+static void who_does_not_hold_loses_only_what_there_is_no_room_for(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_journal(4 * MIB, 64 * KIB, 0);
+    struct weft_cursor *fast = open_cursor(j, true, WEFT_CURSOR_TAIL), *slow = open_cursor(j, false, WEFT_CURSOR_TAIL);
+
+    for (unsigned i = 0; i < 3000; i++) {
+        assert_int_equal(append(j, 1000, 1, NULL), 0);
+        (void)read_all(fast, true);
+    }
+    assert_int_equal(cursor_stats_of(slow).skipped_items, 0);
+    assert_true(weft_journal_fill(j) < 0.05);
+    for (unsigned i = 0; i < 3000; i++) {
+        assert_int_equal(append(j, 1000, 1, NULL), 0);
+        (void)read_all(fast, true);
+    }
+    unsigned rest = read_all(slow, true);
+    assert_in_range(rest, (4 * MIB - 3 * 64 * KIB) / 1100, 4 * MIB / 1000);
+    assert_int_equal(cursor_stats_of(slow).skipped_items + rest, 6000);
+    assert_true(stats_of(j).segment_bytes <= 4 * MIB);
+    assert_int_equal(append(j, 1000, 1, NULL), 0);
+    assert_int_equal(read_all(fast, true) + read_all(slow, true), 2);
+    assert_in_range(stats_of(j).n_segments, 1, 2); /* everybody has passed them */
+    weft_cursor_close(fast);
+    weft_cursor_close(slow);
+    weft_journal_close(j);
+}
+
 static void what_was_appended_is_read_field_by_field(void **state)
 {
     (void)state;
@@ -465,6 +495,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_appended_is_read_field_by_field),
+        cmocka_unit_test(who_does_not_hold_loses_only_what_there_is_no_room_for),
         cmocka_unit_test(an_empty_payload_is_a_record),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(every_journal_has_an_id_of_its_own),
