@@ -142,13 +142,16 @@ int weft_journal_save_sources(struct weft_journal *j, bool sync)
     return err;
 }
 
-void weft_journal_cover_sources(struct weft_journal *j, const struct weft_segment *s)
+bool weft_journal_cover_sources(struct weft_journal *j, const struct weft_segment *s)
 {
     if (!s->numbered || j->sources_covered + 1 >= s->end_sequence || weft_source_table_is_empty(&j->sources))
-        return;
+        return true;
     uint64_t covered = weft_journal_published(j);
+    if (covered + 1 < s->end_sequence)
+        return false;
     if (write_sources(j, covered, false) == 0)
         j->sources_covered = covered;
+    return true;
 }
 
 void weft_journal_note_unsaved(struct weft_journal *j)

@@ -71,8 +71,6 @@ static void retire(struct weft_journal *j, struct weft_segment **link)
 {
     struct weft_segment *s = *link;
 
-    if (j->disk)
-        weft_journal_cover_sources(j, s);
     count_skipped(j, s);
     move_on(j, s);
     *link = s->next;
@@ -108,6 +106,8 @@ static bool retire_before(struct weft_journal *j, uint64_t end)
             continue;
         if (j->disk && *link != j->head && !weft_journal_save_places_now(j))
             return false; /* a saved place that is older would miss it */
+        if (j->disk && !weft_journal_cover_sources(j, *link))
+            return false;
         for (struct weft_segment *s = j->head; s != *link; s = s->next)
             s->stranded = true;
         retire(j, link);

@@ -176,8 +176,9 @@ int weft_journal_save_sources(struct weft_journal *j, bool sync);
  * written. */
 bool weft_journal_save_places_now(struct weft_journal *j);
 
-/* The segment is to go: what it says of sources must be in the file before. Under the lock. */
-void weft_journal_cover_sources(struct weft_journal *j, const struct weft_segment *s);
+/* The segment is to go: what it says of sources must be in the file before. False: a record before its end is still being written, so
+ * that the file could not vouch for what comes behind. Under the lock. */
+bool weft_journal_cover_sources(struct weft_journal *j, const struct weft_segment *s);
 
 /* A place has moved: it will be saved soon. Cheap; any thread. */
 void weft_journal_note_unsaved(struct weft_journal *j);

@@ -361,6 +361,31 @@ static void the_position_of_a_source_survives_with_its_record(void **state)
     }
 }
 
+/* Nobody reads, so segments go as soon as they are full; the file of positions vouches for nothing behind the open reservation. */
+static void a_position_survives_though_an_older_record_is_still_being_written(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_at(home);
+    struct weft_record nothing = { 0 };
+    struct weft_reservation open;
+    uint64_t position = 0;
+
+    assert_int_equal(weft_journal_reserve(j, 100, 1, &open), 0);
+    append_many(j, 100);
+    assert_int_equal(append(j, 1000, 1, (struct weft_source){ 1, 10 }), 0);
+    append_many(j, 1000);
+    crash();
+    memset(open.payload, 0, open.len);
+    weft_journal_publish(j, &open, &nothing);
+    append_many(j, 1000);
+    assert_true(count_files(home, ".seg") < 8);
+    weft_journal_close(j);
+    j = open_at(copy);
+    assert_true(weft_journal_source(j, 1, &position));
+    assert_int_equal(position, 10);
+    weft_journal_close(j);
+}
+
 /* ---- who may have it ---- */
 
 static void a_directory_belongs_to_one_journal_at_a_time(void **state)
@@ -721,6 +746,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_crash_loses_nothing_that_was_published, setup, teardown),
         cmocka_unit_test_setup_teardown(a_payload_of_any_size_is_there_however_it_went_in, setup, teardown),
         cmocka_unit_test_setup_teardown(the_position_of_a_source_survives_with_its_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_position_survives_though_an_older_record_is_still_being_written, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_belongs_to_one_journal_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_of_a_newer_version_is_refused_and_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_format_that_is_lost_or_garbled_is_made_again_from_the_segments, setup, teardown),
