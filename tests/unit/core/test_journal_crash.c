@@ -248,6 +248,18 @@ static void rewind_one(void)
     h->n_in_hand = 0;
 }
 
+/* The oldest one that is kept; a thread of the journal may give it back while the cursor is opened. */
+static uint64_t before_the_oldest(const struct hand *h, uint64_t first_before)
+{
+    struct weft_journal_stats now;
+    struct weft_cursor_stats place;
+
+    weft_journal_stats(m.journal, &now);
+    weft_cursor_stats(h->cursor, &place);
+    assert_in_range(place.settled_sequence + 1, first_before, now.first_sequence);
+    return place.settled_sequence;
+}
+
 static void open_hand(struct hand *h)
 {
     struct weft_cursor_options o = { .name = names[h - m.hands], .hold = h != &m.hands[CURSORS - 1], .wake_fd = -1,
@@ -260,7 +272,7 @@ static void open_hand(struct hand *h)
     h->hold = o.hold;
     h->n_in_hand = 0;
     if (!h->known) {
-        h->settled = (o.start == WEFT_CURSOR_OLDEST || lost ? s.first_sequence : s.next_sequence) - 1;
+        h->settled = o.start == WEFT_CURSOR_OLDEST || lost ? before_the_oldest(h, s.first_sequence) : s.next_sequence - 1;
         h->known = true;
         places_saved(); /* a new name is saved at once, and all others with it */
     }
