@@ -509,12 +509,22 @@ void weft_http_server_stats(const struct weft_http_server *s, struct weft_http_s
     *ret_stats = s->stats;
 }
 
+/* libmicrohttpd 0.9.75 never hears of an end that lies right behind bytes of a body: it takes a short read for the last one, and
+ * its edge-triggered epoll says nothing again. Until request_timeout such a request is awaited in vain. */
+static bool has_hung_up(const struct weft_http_connection *c)
+{
+    char byte;
+    bool awaited = c->request->stage == WEFT_HTTP_TAKING || c->request->stage == WEFT_HTTP_DISCARDING;
+
+    return awaited && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 unsigned weft_http_server_in_hand(const struct weft_http_server *s)
 {
     unsigned n = 0;
 
     for (const struct weft_http_connection *c = s->lines[WEFT_HTTP_ACTIVE].head; c; c = c->next)
-        n += c->request && c->request->stage != WEFT_HTTP_DRAINING;
+        n += c->request && c->request->stage != WEFT_HTTP_DRAINING && !has_hung_up(c);
     return n;
 }
 

@@ -105,7 +105,7 @@ struct weft_http_server_stats {
 };
 void weft_http_server_stats(const struct weft_http_server *s, struct weft_http_server_stats *ret_stats);
 
-/* Requests between the end of their headers and the end of their answer, now. */
+/* Requests between the end of their headers and the end of their answer, now, without those whose client has gone. */
 unsigned weft_http_server_in_hand(const struct weft_http_server *s);
 
 /* Stops listening and closes connections that wait for a request; requests in hand may finish. */

@@ -648,6 +648,28 @@ static void quiesce_finishes_what_is_in_hand_and_takes_nothing_new(void **state)
     rig_close(&rig);
 }
 
+/* All of it is there before the server looks: bytes, and the end right behind them. */
+static void a_request_whose_client_has_hung_up_is_in_nobodys_hand(void **state)
+{
+    static const char text[] = "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\na";
+    struct rig rig;
+    struct peer here, gone;
+    (void)state;
+
+    rig_open(&rig, (struct weft_http_server_options){ 0 });
+    rig_peer(&rig, &here);
+    rig_peer(&rig, &gone);
+    assert_true(peer_send_text(&here, text));
+    assert_int_equal(send(gone.fd, text, sizeof text - 1, MSG_NOSIGNAL), sizeof text - 1);
+    peer_close(&gone);
+    peer_settle(&rig.loop);
+    assert_int_equal(weft_http_server_in_hand(rig.server), 1);
+    peer_close(&here);
+    peer_settle(&rig.loop);
+    assert_int_equal(weft_http_server_in_hand(rig.server), 0);
+    rig_close(&rig);
+}
+
 static void closing_in_the_middle_of_everything_leaves_nothing(void **state)
 {
     struct rig rig;
@@ -752,6 +774,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_silent_connection_is_cut_after_idle_timeout),
         cmocka_unit_test(a_client_that_never_reads_its_answer_is_cut_and_the_answer_freed),
         cmocka_unit_test(quiesce_finishes_what_is_in_hand_and_takes_nothing_new),
+        cmocka_unit_test(a_request_whose_client_has_hung_up_is_in_nobodys_hand),
         cmocka_unit_test(closing_in_the_middle_of_everything_leaves_nothing),
         cmocka_unit_test(what_is_no_http_is_refused),
         cmocka_unit_test(what_cannot_be_opened_says_so),
