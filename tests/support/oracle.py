@@ -9,13 +9,12 @@ Each item carries `oid<producer, 3 digits><sequence, 8 digits>o`. A Producer sen
               duplicates of its own, and hide the agent's)
 
 A line of a log file is an obligation from the moment its newline is written. Sinks (oracle_sinks.py) book what comes.
-What the two books must show is in the functions below: missing(), unexpected(), unlawful_duplicates(), and sums() for
-the agent's own account."""
+What the two books must show is in the functions below: missing(), unexpected(), misplaced(), unlawful_duplicates(), and for
+the agent's own account check_sums() and check_every_sum()."""
 import json
 import os
 import pathlib
 import random
-import re
 import select
 import socket
 import struct
@@ -24,38 +23,11 @@ import time
 
 from lab import Lab, Skip, check, free_port, http, metrics, wait_until, weft_binary
 from oracle_h2 import END_HEADERS, END_STREAM, H2, grpc_status, literals
-from oracle_sinks import varint
+from oracle_payloads import REQUESTS, SERVICES, SIGNALS, field, log_request, span_request  # noqa: F401 - for those who import *
+from oracle_pulse import Pulse
 
 PER_PRODUCER = 10**8
 FULL = os.environ.get("WEFT_FAULT_FULL") == "1"
-
-
-# ---- payloads ----
-def field(number, body):
-    return varint(number << 3 | 2) + varint(len(body)) + body
-
-
-def log_request(ids, filler=b"x" * 120):
-    """An ExportLogsServiceRequest with one record for each ID."""
-    now = struct.pack("<Q", time.time_ns())
-    records = bytearray()
-    for i in ids:
-        body = b"oid%011do %s" % (i, filler)
-        records += field(2, b"\x09" + now + b"\x10\x09\x1a\x04INFO" + field(5, field(1, body)))
-    resource = field(1, field(1, b"service.name") + field(2, field(1, b"oracle")))
-    return field(1, field(1, resource) + field(2, bytes(records)))
-
-
-def span_request(ids, filler=b"x" * 60):
-    """An ExportTraceServiceRequest with one span for each ID."""
-    now = time.time_ns()
-    times = b"\x39" + struct.pack("<Q", now) + b"\x41" + struct.pack("<Q", now + 1000000)
-    spans = bytearray()
-    for i in ids:
-        trace, span = struct.pack(">QQ", 0x5eed << 48 | i, i), struct.pack(">Q", i + 1)
-        spans += field(2, field(1, trace) + field(2, span) + field(5, b"oid%011do %s" % (i, filler)) + b"\x30\x02" + times)
-    resource = field(1, field(1, b"service.name") + field(2, field(1, b"oracle")))
-    return field(1, field(1, resource) + field(2, bytes(spans)))
 
 
 # ---- producers ----
@@ -116,7 +88,7 @@ class Producer(threading.Thread):
         check(not self.surprises, f"producer {self.number} got answers that it must not get: {self.surprises[:3]}")
 
     def request(self, ids):
-        return (log_request if self.signal == "logs" else span_request)(ids, self.filler)
+        return REQUESTS[self.signal](ids, self.filler)
 
 
 class HttpProducer(Producer):
@@ -183,8 +155,6 @@ class Reset(Exception):
 
 
 class GrpcProducer(Producer):
-    SERVICES = {"logs": b"/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-                "traces": b"/opentelemetry.proto.collector.trace.v1.TraceService/Export"}
     RETRYABLE = (1, 4, 8, 10, 11, 14, 15)
 
     def __init__(self, port, **options):
@@ -245,7 +215,7 @@ class GrpcProducer(Producer):
     def call(self, data):
         """(grpc-status, response data) of one call."""
         h2, stream = self.h2, self.stream
-        block = b"\x83\x86" + literals((b":path", self.SERVICES[self.signal]), (b":authority", b"weft"),
+        block = b"\x83\x86" + literals((b":path", SERVICES[self.signal]), (b":authority", b"weft"),
                                        (b"content-type", b"application/grpc"), (b"te", b"trailers"))
         h2.send(1, END_HEADERS, stream, block)
         body, at = b"", 0
@@ -276,7 +246,7 @@ class GrpcProducer(Producer):
 
 class FileProducer(Producer):
     """Writes JSON lines into one log file and renames it away every `rotate` lines, as logrotate does. `keep`: None keeps
-    all renamed files; else only so many, but none before its lines are in `seen`, a function that gives a set of IDs."""
+    all renamed files; else only so many, but none before `seen` is true of the IDs of all its lines."""
 
     def __init__(self, directory, rotate=4000, keep=None, seen=None, stem="app", width=0, **options):
         options.setdefault("batch", 20)
@@ -307,8 +277,7 @@ class FileProducer(Producer):
         self.out, self.lines, self.in_file = open(self.path, "ab", buffering=0), 0, []
         while self.keep is not None and len(self.old) > self.keep:
             name, ranges = self.old[0]
-            seen = self.seen()
-            if not all(i in seen for r in ranges for i in r):
+            if not all(self.seen(i) for r in ranges for i in r):
                 break
             name.unlink()
             self.old.pop(0)
@@ -344,42 +313,66 @@ def spell(ids, limit=12):
     return ", ".join(words[:limit]) + (f" and {len(words) - limit} more runs" if len(words) > limit else "")
 
 
+def those_for(sink, producers):
+    return [p for p in producers if p.signal in sink.signals]
+
+
 def missing(producers, sink):
-    return obligations(producers) - sink.snapshot() - set(sink.refused)
+    return obligations(those_for(sink, producers)) - sink.snapshot() - set(sink.refused)
 
 
 def unexpected(producers, sink):
-    return sink.snapshot() - lawful(producers)
+    return sink.snapshot() - lawful(those_for(sink, producers))
 
 
-def unlawful_duplicates(sink, kills=(), before_s=1.0, after_s=0.5):
+def misplaced(producers, sink):
+    """What came as another signal than it was sent as, as far as the sink can tell."""
+    first = sink.first
+    return {i for p in producers for i in lawful([p]) & first.keys() if first[i].signal not in (None, p.signal)}
+
+
+def must_have_been_heard(sink, delivery, pulse):
+    """Whether the agent got the answer to a delivery in time. An answer that went out just before the sink reset its connections
+    may have been lost with them; one that came later than half of what the client waits may have been too late."""
+    if not delivery.answered:
+        return False
+    late = pulse.late(delivery.at - 1, delivery.answered + 1)
+    if sink.patience and delivery.answered - delivery.at + late > sink.patience / 2:
+        return False
+    return not any(began - 0.5 - late <= delivery.answered <= ended for began, ended in list(sink.deaths))
+
+
+def unlawful_duplicates(sink, pulse, kills=(), before_s=1.0, after_s=0.5):
     """Second deliveries whose first one was answered, and not just before a kill: (ID, first, second, nearest kill). What a
-    process had sent when it was killed is read by a busy sink up to `after_s` later. An answer that went out while the
-    sink reset its connections may be lost with them."""
+    process had sent when it was killed is read by a busy sink up to `after_s` later."""
+    windows = []
+    for kill in kills:
+        late = pulse.late(kill - before_s - 1, kill + after_s + 1)
+        windows.append((kill - before_s - late, kill + after_s + late, kill))
     found = []
     for i, first, second in sink.again:
-        if not first.answered or any(death - 1.5 <= first.at <= death + 0.3 for death in sink.deaths):
+        if any(begin <= first.at <= end and second.at >= kill for begin, end, kill in windows):
             continue
-        if any(kill - before_s <= first.at <= kill + after_s and second.at >= kill for kill in kills):
-            continue
-        near = min((abs(first.at - kill) for kill in kills), default=None)
-        found.append((i, first.at, second.at, near))
+        if must_have_been_heard(sink, first, pulse):
+            found.append((i, first.at, second.at, min((abs(first.at - kill) for kill in kills), default=None)))
     return found
 
 
 def wait_for_all(producers, sinks, timeout, words=""):
     """Until every obligation is in every sink; says what is missing otherwise. Returns how long it took."""
     began = time.monotonic()
-    want = obligations(producers)
+    left = {s: obligations(those_for(s, producers)) for s in sinks}
+    owed = {s: len(ids) for s, ids in left.items()}
 
     def here():
-        return all(want <= s.first.keys() | s.refused.keys() for s in sinks)
+        for s in left:
+            left[s] = {i for i in left[s] if i not in s.first and i not in s.refused}
+        return not any(left.values())
     try:
         wait_until("every obligation", here, timeout, every=0.05)
     except AssertionError:
-        for s in sinks:
-            lost = missing(producers, s)
-            check(not lost, f"{words}: {len(lost)} of {len(want)} acknowledged items are not in the {type(s).__name__} on port "
+        for s, lost in left.items():
+            check(not lost, f"{words}: {len(lost)} of {owed[s]} acknowledged items are not in the {type(s).__name__} on port "
                   f"{s.port} ({s.mode}) after {timeout} s: {spell(lost)}")
     return time.monotonic() - began
 
@@ -415,6 +408,31 @@ def check_sums(admin, exporters, signal="logs", carried=0, timeout=10):
         raise AssertionError(f"the sums do not add up: accepted {taken}, carried over {carried}, {sums}") from None
 
 
+def check_every_sum(admin, carried_by, timeout=10):
+    """The same for exporters of several signals, `carried_by`: exporter -> signals, and with what a start found waiting. What
+    waits is counted for an exporter as a whole, so where something does, the signals' differences must come to as much."""
+    def books():
+        page = metrics(f"{admin}/metrics")
+        rows = []
+        for exporter, signals in carried_by.items():
+            open_, waiting = {}, total(page, "weft_queue_items", exporter=exporter)
+            for s in signals:
+                book = account(page, exporter, s)
+                taken = total(page, "weft_receiver_accepted_items_total", signal=s) \
+                    + total(page, "weft_recovered_items_total", exporter=exporter, signal=s)
+                open_[s] = taken - book["sent"] - book["failed"] - book["dropped"]
+            rows.append((exporter, open_, waiting))
+        return rows
+
+    def adds_up(rows):
+        return all(min(open_.values()) >= 0 and sum(open_.values()) == waiting for _, open_, waiting in rows)
+    try:
+        wait_until("sums", lambda: adds_up(books()), timeout)
+    except AssertionError:
+        raise AssertionError("the sums do not add up; (exporter, accepted and recovered without an outcome by signal, waiting): "
+                             f"{books()}") from None
+
+
 def breaker_of(page, exporter):
     states = [k.split('state="')[1].split('"')[0] for k, v in page.items()
               if k.startswith("weft_circuit_breaker_state{") and f'exporter="{exporter}"' in k and v == 1]
@@ -439,6 +457,7 @@ class Rig(Lab):
 
     def __enter__(self):
         super().__enter__()
+        self.pulse = Pulse()
         self.logs = self.dir / "logs"
         self.logs.mkdir()
         self.ports = {"http": free_port(), "grpc": free_port(), "admin": free_port()}
@@ -453,6 +472,7 @@ class Rig(Lab):
             self.end(process, timeout=10) if process.poll() is None else None
         for s in self.sinks.values():
             s.close()
+        self.pulse.stop()
         if kind and issubclass(kind, Exception) and kind.__name__ != "Skip":
             kept = self.dir.with_name(self.dir.name.replace("weft-lab-", f"weft-failed-{self.name}-"))
             os.rename(self.dir, kept)
@@ -465,8 +485,8 @@ class Rig(Lab):
         self.sinks[name] = made
         return made
 
-    def configure(self, exporters, journal=None, service=None, receivers=None, processors=None):
-        """Everything for one pipeline of logs with all inputs."""
+    def configure(self, exporters, journal=None, service=None, receivers=None, processors=None, signals=("logs",)):
+        """A pipeline of each signal with all inputs that have it, and with the exporters whose sinks take it."""
         self.config = {
             "receivers": {
                 "otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.ports['http']}"},
@@ -478,8 +498,14 @@ class Rig(Lab):
             "service": {"journal": journal or {"mode": "memory", "max_size": "8MiB"},
                         "telemetry": {"endpoint": f"127.0.0.1:{self.ports['admin']}"},
                         **(service or {}),
-                        "pipelines": {"logs": {"receivers": ["otlp", "filelog"], "processors": list(processors or {}),
-                                               "exporters": list(exporters)}}}}
+                        "pipelines": {
+                            signal: {"receivers": self.inputs(signal), "processors": list(processors or {}),
+                                     "exporters": [e for e in exporters if e not in self.sinks or signal in self.sinks[e].signals]}
+                            for signal in signals}}}
+
+    @staticmethod
+    def inputs(signal):
+        return ["otlp", "filelog"] if signal == "logs" else ["otlp"]
 
     def run_agent(self, prefix=(), env=None):
         """Starts the daemon on the configuration; `prefix` are words before its command (faketime, prlimit)."""
@@ -497,12 +523,14 @@ class Rig(Lab):
         return {c["id"]: c for c in json.loads(http("GET", f"{self.daemon.admin}/api/v1/components")[2])["components"]
                 if c.get("kind") == "exporter"}
 
-    def produce(self, http_rate=0, grpc_rate=0, file_rate=0, filler=b"x" * 120, **file):
+    def produce(self, http_rate=0, grpc_rate=0, file_rate=0, others=None, filler=b"x" * 120, **file):
+        """Producers of logs, and of other signals over HTTP and gRPC: `others`, signal -> rate of each of the two."""
         made = []
-        if http_rate:
-            made.append(HttpProducer(self.ports["http"], rate=http_rate, filler=filler))
-        if grpc_rate:
-            made.append(GrpcProducer(self.ports["grpc"], rate=grpc_rate, filler=filler))
+        for signal, over_http, over_grpc in [("logs", http_rate, grpc_rate)] + [(s, r, r) for s, r in (others or {}).items()]:
+            if over_http:
+                made.append(HttpProducer(self.ports["http"], rate=over_http, signal=signal, filler=filler))
+            if over_grpc:
+                made.append(GrpcProducer(self.ports["grpc"], rate=over_grpc, signal=signal, filler=filler))
         if file_rate:
             made.append(FileProducer(self.logs, rate=file_rate, **file))
         self.producers += made
@@ -542,7 +570,3 @@ def seed_of(default=None):
     seed = int(os.environ.get("WEFT_FAULT_SEED") or default or time.time_ns() % 10**9)
     print(f"seed {seed} (WEFT_FAULT_SEED={seed} repeats it)", flush=True)
     return random.Random(seed)
-
-
-def label(text):
-    return re.sub(r"\W+", "_", text)

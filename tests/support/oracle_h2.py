@@ -2,8 +2,8 @@
 """oracle_h2.py: as much of HTTP/2 in cleartext as unary gRPC needs, for both sides.
 
 Header tables are turned off (SETTINGS_HEADER_TABLE_SIZE 0), so a header block is a row of literals and static indexes. Of a
-peer's headers only grpc-status is ever looked for; its name may come Huffman-coded (RFC 7541), its value never does,
-because one or two digits do not get shorter."""
+peer's headers only grpc-status and the path are ever looked for. Names and paths may come Huffman-coded (RFC 7541), the value of
+grpc-status never does, because one or two digits do not get shorter."""
 import gzip
 import struct
 
@@ -12,21 +12,22 @@ END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY = 1, 1, 4, 8, 32
 TABLE_SIZE, INITIAL_WINDOW = 1, 4
 WINDOW = (1 << 31) - 1
 
-# The codes of RFC 7541, appendix B, for the letters of one name: (bits, length).
-_CODES = {"-": (0x16, 6), "a": (0x3, 5), "c": (0x4, 5), "g": (0x26, 6), "p": (0x2b, 6), "r": (0x2c, 6), "s": (0x8, 5),
-          "t": (0x9, 5), "u": (0x2d, 6)}
+# The codes of RFC 7541, appendix B, for the letters of names and paths: (first code, length, letters in their order).
+_CODES = {letter: (first + n, length) for first, length, letters in (
+    (0x1, 5, "1"), (0x3, 5, "aceiost"), (0x16, 6, "-./"), (0x23, 6, "bdfghlmnpru"), (0x5e, 7, "CDEFGHIJKLMNOPQRSTUVWY"),
+    (0x74, 7, "jkqvwxyz")) for n, letter in enumerate(letters)}
 
 
-def _huffman(name):
+def huffman(name):
     bits, length = 0, 0
-    for letter in name:
+    for letter in name.decode():
         code, n = _CODES[letter]
         bits, length = bits << n | code, length + n
     pad = -length % 8
     return (bits << pad | (1 << pad) - 1).to_bytes((length + pad) // 8, "big")
 
 
-GRPC_STATUS = (b"grpc-status", _huffman("grpc-status"))
+GRPC_STATUS = (b"grpc-status", huffman(b"grpc-status"))
 
 
 def literals(*pairs):

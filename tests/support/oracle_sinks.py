@@ -16,8 +16,8 @@ A sink listens on a port of its own, one thread a connection. Its `mode` may be 
     slow          everything is taken, and the answer comes after `delay` seconds
     flap          ok and dead in turn, a second each
 
-What was taken is kept by ID with the time, and with whether the sink got its answer out: a second delivery of an ID is a
-lawful duplicate only when the first one was never answered, or when the agent died meanwhile."""
+What was taken is kept by ID with the time, with the signal that it came as, and with when the sink got its answer out: a
+second delivery of an ID is a lawful duplicate only when the first one was never answered, or when the agent died meanwhile."""
 import email.utils
 import gzip
 import json
@@ -29,21 +29,26 @@ import threading
 import time
 
 from lab import free_port
-from oracle_h2 import ACK, END_HEADERS, END_STREAM, H2, literals, message_of
+from oracle_h2 import ACK, END_HEADERS, END_STREAM, H2, huffman, literals, message_of
+from oracle_payloads import SERVICES, SIGNALS, varint
 
 ID = re.compile(rb"oid(\d{11})o")
 NAME = re.compile(rb'^\{"create":\{[^\n]*?"_id":"([^"]+)"', re.M)
 DOCUMENT = re.compile(rb'^\{"create":\{[^\n]*?"_id":"([^"]+)"[^\n]*\n([^\n]*)\n', re.M)
+STREAM = re.compile(rb'\{"create":\{"_index":"(logs|traces)-')
 MODES = ("ok", "dead", "hang", "busy", "busy_date", "half", "half_later", "cut", "garbage", "nonsense", "slow", "flap")
 RESET = struct.pack("ii", 1, 0)
 
 
 class Delivery:
-    """One request: when it came, and whether its answer went out whole and in time."""
-    __slots__ = ("at", "answered")
+    """One request: when it came, as what (None: the sink cannot tell), and when its answer was out, whole; None: never."""
+    __slots__ = ("at", "signal", "answered")
 
-    def __init__(self, at):
-        self.at, self.answered = at, False
+    def __init__(self, signal=None):
+        self.at, self.signal, self.answered = time.monotonic(), signal, None
+
+    def answer(self):
+        self.answered = time.monotonic()
 
 
 class Closed(Exception):
@@ -51,33 +56,41 @@ class Closed(Exception):
 
 
 class Sink:
-    """Listening, modes, and the book of what came. Subclasses speak a protocol in serve()."""
+    """Listening, modes, and the book of what came. Subclasses speak a protocol in serve(). `patience`: how long the client
+    waits for an answer, where a test makes that so short that a busy machine may answer too late."""
+    signals = SIGNALS
 
-    def __init__(self, delay=30.0, retry_after=1):
-        self.delay, self.retry_after, self.mode = delay, retry_after, "ok"
+    def __init__(self, delay=30.0, retry_after=1, patience=None):
+        self.delay, self.retry_after, self.patience, self.mode = delay, retry_after, patience, "ok"
         self.first = {}           # ID -> Delivery that brought it first
         self.again = []           # (ID, first Delivery, second Delivery)
         self.refused = {}         # ID -> how often it was refused for good
-        self.deaths = []          # when the port was closed: an answer that was on its way then was lost, whatever the book says
+        self.deaths = []          # (from, to) when connections were reset: an answer that was on its way then was lost,
+                                  # whatever the book says
         self.requests = 0
         self.lock, self.over = threading.RLock(), threading.Event()
         self.listener, self.sockets, self.flapper = None, set(), None
-        self.port = free_port()
+        self.place = self._bound(free_port())  # keeps the port ours while nobody listens on it
+        self.port = self.place.getsockname()[1]
         self._listen()
 
     # -- the port --
-    def _listen(self):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    @staticmethod
+    def _bound(port):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         deadline = time.monotonic() + 5
         while True:
             try:
-                listener.bind(("127.0.0.1", self.port))
-                break
+                sock.bind(("127.0.0.1", port))
+                return sock
             except OSError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+    def _listen(self):
+        listener = self._bound(self.port)
         listener.listen(64)
         self.listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
@@ -99,7 +112,7 @@ class Sink:
     def _run(self, sock):
         try:
             self.serve(sock)
-        except (OSError, Closed, ValueError):
+        except (OSError, EOFError, Closed, ValueError):
             pass
         finally:
             with self.lock:
@@ -115,7 +128,7 @@ class Sink:
             pass
 
     def _die(self):
-        self.deaths.append(time.monotonic())
+        began = time.monotonic()
         with self.lock:
             listener, self.listener = self.listener, None
             sockets = list(self.sockets)
@@ -127,6 +140,7 @@ class Sink:
             listener.close()
         for sock in sockets:
             self._reset(sock)
+        self.deaths.append((began, time.monotonic()))
 
     # -- what it does --
     def set_mode(self, mode):
@@ -159,11 +173,12 @@ class Sink:
         with self.lock:
             self.mode = "dead"
         self._die()
+        self.place.close()
 
     # -- the book --
-    def take(self, ids):
-        """Books IDs as delivered now; returns the Delivery, whose `answered` is set when the answer is out."""
-        delivery = Delivery(time.monotonic())
+    def take(self, ids, signal=None):
+        """Books IDs as delivered now; returns the Delivery, whose answer() is called when the answer is out."""
+        delivery = Delivery(signal)
         with self.lock:
             first = self.first
             if first.keys().isdisjoint(ids) and len(set(ids)) == len(ids):
@@ -265,13 +280,14 @@ class HttpSink(Sink):
                 sock.sendall(bytes(range(256)) * 4)
             elif mode == "nonsense":
                 self.write(sock, 200, b"<html>it works!</html>", {"Content-Type": "text/html"})
-                delivery.answered = self.nonsense_is_an_answer
+                if self.nonsense_is_an_answer:
+                    delivery.answer()
                 return True
             self._reset(sock)
             return False
         self.write(sock, status, answer)
         if delivery:
-            delivery.answered = True
+            delivery.answer()
         return True
 
     def write(self, sock, status, body, headers=None):
@@ -285,33 +301,26 @@ class OtlpHttpSink(HttpSink):
     nonsense_is_an_answer = True  # a 2xx is a yes, whatever its body says (OTLP/HTTP)
 
     def accept(self, line, body, mode):
-        return 200, *otlp_accept(self, ids_of(body), mode)
+        signal = next((s for s in SIGNALS if f" /v1/{s} " in line), None)
+        return 200, *otlp_accept(self, ids_of(body), mode, signal)
 
 
-def otlp_accept(sink, ids, mode):
+def otlp_accept(sink, ids, mode, signal):
     """(response message, Delivery). The first half of the items is refused: OTLP cannot say which, so the test must not
     ask which of them the agent counts."""
     if mode == "ok":
-        return b"", sink.take(ids)
+        return b"", sink.take(ids, signal)
     bad = len(ids) // 2
     sink.refuse(ids[:bad])
     inner = (b"\x08" + varint(bad) if bad else b"") + b"\x12\x0dhalf is wrong"
-    return b"\x0a" + varint(len(inner)) + inner, sink.take(ids[bad:])
-
-
-def varint(n):
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
+    return b"\x0a" + varint(len(inner)) + inner, sink.take(ids[bad:], signal)
 
 
 class BulkSink(HttpSink):
     """Elasticsearch's _bulk with create semantics: a document whose _id is there already is answered with 409."""
     media = "application/json"
     nonsense_is_an_answer = False
+    signals = ("logs", "traces")
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -334,7 +343,13 @@ class BulkSink(HttpSink):
                 return None
             self.documents.update(zip(names, ids))
             self.homes.update(zip(ids, names))
-        return len(ids), self.take(ids)
+        return len(ids), self.take(ids, self.stream(body))
+
+    @staticmethod
+    def stream(body):
+        """The signal of the data stream that a body is for, by its first line: a request has records of one."""
+        found = STREAM.match(body)
+        return found and found[1].decode()
 
     def accept(self, line, body, mode):
         if "_bulk" not in line:
@@ -362,7 +377,7 @@ class BulkSink(HttpSink):
                     taken.append(i)
                     answers.append(self.GOOD)
         self.refuse(bad)
-        delivery = self.take(taken)
+        delivery = self.take(taken, self.stream(body))
         errors = b"true" if any(a is not self.GOOD for a in answers) else b"false"
         return 200, b'{"took":1,"errors":' + errors + b',"items":[' + b",".join(answers) + b"]}", delivery
 
@@ -380,27 +395,32 @@ def retry_info(code, seconds):
 
 
 class OtlpGrpcSink(Sink):
-    """OTLP/gRPC in cleartext. Request headers are not read at all: the IDs are in the message."""
+    """OTLP/gRPC in cleartext. Of the request headers only the path is looked for, as it is spelt where no table is used."""
+    PATHS = {s: (path, huffman(path)) for s, path in SERVICES.items()}
 
     def serve(self, sock):
         h2 = H2(sock)
         h2.serve_preface()
-        bodies, gone, lock = {}, threading.Event(), threading.Lock()
+        bodies, signals, gone, lock = {}, {}, threading.Event(), threading.Lock()
         try:
             for kind, flags, stream, payload in h2.frames():
                 if kind == 1:
-                    bodies[stream] = [b""]
+                    bodies[stream], signals[stream] = [b""], self.signal_of(payload)
                 elif kind == 0 and stream in bodies:
                     bodies[stream].append(h2.data(flags, payload))
                 elif kind == 3:
                     bodies.pop(stream, None)
+                    signals.pop(stream, None)
                 if kind in (0, 1) and flags & END_STREAM and stream in bodies:
                     self.requests += 1
-                    self.handle_call(h2, lock, stream, message_of(b"".join(bodies.pop(stream))), gone)
+                    self.handle_call(h2, lock, stream, message_of(b"".join(bodies.pop(stream))), signals.pop(stream), gone)
         finally:
             gone.set()
 
-    def handle_call(self, h2, lock, stream, body, gone):
+    def signal_of(self, block):
+        return next((s for s, spellings in self.PATHS.items() if any(p in block for p in spellings)), None)
+
+    def handle_call(self, h2, lock, stream, body, signal, gone):
         mode, ids = self.mode, ids_of(body)
         if mode == "hang":
             return
@@ -409,9 +429,9 @@ class OtlpGrpcSink(Sink):
             self.answer(h2, lock, stream, None, code, (b"grpc-status-details-bin", retry_info(code, self.retry_after)))
             return
         if mode in ("half", "half_later"):
-            message, delivery = otlp_accept(self, ids, "half")
+            message, delivery = otlp_accept(self, ids, "half", signal)
         else:
-            message, delivery = otlp_accept(self, ids, "ok")
+            message, delivery = otlp_accept(self, ids, "ok", signal)
         if mode == "slow":
             threading.Thread(target=self.answer_late, args=(h2, lock, stream, gone), daemon=True).start()
         elif mode == "cut":
@@ -425,10 +445,10 @@ class OtlpGrpcSink(Sink):
             raise Closed
         elif mode == "nonsense":
             self.answer(h2, lock, stream, b"<html>it works!</html>", 0)
-            delivery.answered = True
+            delivery.answer()
         else:
             self.answer(h2, lock, stream, message, 0)
-            delivery.answered = True
+            delivery.answer()
 
     def answer_late(self, h2, lock, stream, gone):
         if gone.wait(self.delay):
