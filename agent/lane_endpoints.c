@@ -171,6 +171,8 @@ static int pick(const struct weft_lane *lane, uint64_t now, int failed, uint64_t
         uint64_t wait = wait_for(e, now, early);
         if (wait == 0 && ((int)i != failed || weft_retry_is_well(&e->retry, now)))
             return (int)i;
+        if (wait == 0 && !early)
+            continue; /* another is well: if it is full, its next outcome makes room, sooner than this one may answer */
         if (wait == 0)
             last_resort = (int)i;
         least = wait < least ? wait : least;

@@ -19,11 +19,12 @@ enum mood {
     FAILS,        /* at the next tick, every time */
     FAILS_AT_ONCE,
     HANGS,        /* fails after HANG_MS */
+    LAGS,         /* sends after LAG_MS */
     ASKS_FOR_AN_HOUR,
     REFUSES,      /* for good */
     FLAPS,        /* sends and fails, in turns of FLAP_MS */
 };
-enum { HANG_MS = 100, FLAP_MS = 20 };
+enum { HANG_MS = 100, LAG_MS = 150, FLAP_MS = 20 };
 
 struct place {
     _Atomic int mood;
@@ -42,6 +43,9 @@ struct fake {
     bool timer_open;
     struct held held[HELD];
     size_t n_held;
+    struct { const struct weft_batch *batch; unsigned place; } failed[HELD];
+    size_t n_failed;
+    _Atomic unsigned sent_back;    /* to where they had just failed, though another place was well */
     _Atomic uint64_t refused;
     _Atomic unsigned wrong_probes; /* a first send to a place that failed, without the mark */
 };
@@ -64,7 +68,30 @@ static uint64_t waiting_in(const struct weft_batch *b)
 
 static bool answers_well(const struct place *p)
 {
-    return p->mood == SENDS || (p->mood == FLAPS && weft_clock_mono_ms() / FLAP_MS % 2);
+    return p->mood == SENDS || p->mood == LAGS || (p->mood == FLAPS && weft_clock_mono_ms() / FLAP_MS % 2);
+}
+
+/* Where batches failed, in a ring. */
+static void note_failure(struct fake *f, const struct weft_batch *b)
+{
+    f->failed[f->n_failed % HELD].batch = b;
+    f->failed[f->n_failed++ % HELD].place = b->endpoint;
+}
+
+static bool has_failed_there(const struct fake *f, const struct weft_batch *b)
+{
+    for (size_t n = f->n_failed; b->attempt > 0 && n > 0 && n + HELD > f->n_failed; n--)
+        if (f->failed[(n - 1) % HELD].batch == b)
+            return f->failed[(n - 1) % HELD].place == b->endpoint;
+    return false;
+}
+
+static bool others_are_well(const struct fake *f, unsigned place)
+{
+    for (unsigned i = 0; i < f->n_places; i++)
+        if (i != place && !f->places[i].failed)
+            return true;
+    return false;
 }
 
 static void end(struct fake *f, struct weft_batch *b)
@@ -82,6 +109,7 @@ static void end(struct fake *f, struct weft_batch *b)
         f->base.host->done(&f->base, b, WEFT_SENT, NULL, NULL, 0);
     } else {
         p->failed = true;
+        note_failure(f, b);
         f->base.host->done(&f->base, b, WEFT_RETRY, "http_503", "not now", p->mood == ASKS_FOR_AN_HOUR ? NEVER_MS : 0);
     }
 }
@@ -121,6 +149,7 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
     p->n_sends++;
     p->n_probes += b->probe;
     f->wrong_probes += p->failed && !b->probe;
+    f->sent_back += has_failed_there(f, b) && others_are_well(f, b->endpoint);
     unsigned out = ++p->out;
     if (out > p->most_out)
         p->most_out = out;
@@ -130,7 +159,7 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
         end(f, b);
         return;
     }
-    f->held[f->n_held++] = (struct held){ b, weft_clock_mono_ms() + (p->mood == HANGS ? HANG_MS : 0) };
+    f->held[f->n_held++] = (struct held){ b, weft_clock_mono_ms() + (p->mood == HANGS ? HANG_MS : p->mood == LAGS ? LAG_MS : 0) };
 }
 
 static void fake_stop(struct weft_exporter *self)
@@ -335,6 +364,30 @@ static void one_that_hangs_does_not_hold_up_the_other(void **state)
     }
 }
 
+/* The other has as much as it may have when the batch fails, so there is no room "at once"; there will be soon. */
+static void what_one_does_not_take_waits_for_another_that_is_full(void **state)
+{
+    const struct weft_exporter_type *const types[] = { &in_order, &in_turn };
+
+    for (size_t i = 0; i < 2; i++) {
+        setup(state);
+        struct fixture *x = *state;
+        x->fake.base.type = types[i];
+        x->fake.places[0].mood = HANGS;
+        x->fake.places[1].mood = LAGS;
+        x->config.adaptive = true;
+        x->config.concurrency_initial = 1;
+        x->config.breaker_threshold = 1000;
+        x->config.initial_interval = x->config.max_interval = 1;
+        open_lane(x);
+        append(x, 40);
+        finish(x);
+        assert_true(x->fake.places[0].n_sends > 1);
+        assert_int_equal(x->fake.sent_back, 0);
+        teardown(state);
+    }
+}
+
 static void after_a_failure_each_endpoint_gets_one_request_at_a_time(void **state)
 {
     struct fixture *x = *state;
@@ -508,6 +561,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_one_does_not_take_goes_to_another_at_once),
         cmocka_unit_test(healthy_endpoints_take_turns_or_stand_in),
         cmocka_unit_test(one_that_hangs_does_not_hold_up_the_other),
+        cmocka_unit_test(what_one_does_not_take_waits_for_another_that_is_full),
         TEST(after_a_failure_each_endpoint_gets_one_request_at_a_time),
         TEST(healing_is_noticed_soon_however_long_the_waits_have_grown),
         TEST(a_pause_that_all_servers_asked_for_is_kept),
