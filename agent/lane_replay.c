@@ -16,7 +16,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LETTERS_A_BATCH = 256, EMPTY_A_TURN = 2 };
+/* What is looked at and not picked costs the loop time and sends nothing, so each of its turns looks at LOOK_A_TURN bytes only: of
+ * what an expression is asked of and of records that are passed over, and PASS_OVER more for each of these and for each letter. */
+enum { LETTERS_A_BATCH = 256, LOOK_A_TURN = 256 << 10, PASS_OVER = 512 };
 
 struct letter_place {
     struct weft_letter letter;
@@ -41,6 +43,7 @@ struct weft_lane_replay {
     struct weft_lane_batch *batch; /* the one that is held; NULL: none */
     bool marked;                  /* the items of `batch` that are not picked are marked */
     uint64_t passed_over;         /* how many of them there are */
+    uint64_t look;                /* what is left of LOOK_A_TURN */
 
     struct weft_letters_reader *letters;
     struct weft_letters_filter filter;
@@ -111,6 +114,8 @@ void weft_lane_replay_look(struct weft_lane *lane, bool stopping)
         lane->replaying = atomic_exchange_explicit(&lane->replay_in, NULL, memory_order_acquire);
 
     struct weft_lane_replay *r = lane->replaying;
+    if (r)
+        r->look = LOOK_A_TURN;
     bool cancelled = r && atomic_load_explicit(&r->cancelled, memory_order_relaxed);
     if (!r || (!stopping && !cancelled) || weft_lane_replay_out(lane))
         return;
@@ -119,15 +124,28 @@ void weft_lane_replay_look(struct weft_lane *lane, bool stopping)
     end(lane, cancelled ? WEFT_REPLAY_CANCELLED : WEFT_REPLAY_STOPPED);
 }
 
+static void spend(struct weft_lane_replay *r, uint64_t bytes)
+{
+    r->look -= bytes < r->look ? bytes : r->look;
+}
+
 /* ---- filling: dead letters ---- */
 static bool next_letter(struct weft_lane_replay *r, struct letter_place *ret_place)
 {
+    int found;
+
     if (r->has_ahead) {
         *ret_place = r->ahead;
         r->has_ahead = false;
         return true;
     }
-    return weft_letters_reader_next(r->letters, &r->filter, &ret_place->letter, &ret_place->sequence) == 1;
+    while (r->look > 0) {
+        found = weft_letters_reader_look(r->letters, &r->filter, &ret_place->letter, &ret_place->sequence);
+        if (found != WEFT_LETTERS_PASSED_OVER)
+            return found == 1;
+        spend(r, PASS_OVER);
+    }
+    return false;
 }
 
 /* The lane's own words for the pipeline that a letter names. */
@@ -192,8 +210,8 @@ static bool in_range(const struct weft_replay_setup *s, const struct weft_record
     return record->wall_ns >= s->since_ns && (!s->until_ns || record->wall_ns <= s->until_ns);
 }
 
-/* The next record of the source that is asked for. Others are passed over, but not behind records in hand: they would stay in the
- * journal as long as those do. */
+/* The next record of the source that is asked for; false also when this turn has looked at enough. Others are passed over, but not
+ * behind records in hand: they would stay in the journal as long as those do. */
 static bool next_record(struct weft_lane_replay *r, struct source *s, bool in_hand, struct weft_record *ret_record)
 {
     if (s->has_ahead) {
@@ -201,9 +219,10 @@ static bool next_record(struct weft_lane_replay *r, struct source *s, bool in_ha
         s->has_ahead = false;
         return true;
     }
-    while (weft_cursor_next(s->cursor, ret_record) > 0 && ret_record->sequence <= s->last) {
+    while (r->look > 0 && weft_cursor_next(s->cursor, ret_record) > 0 && ret_record->sequence <= s->last) {
         if (in_range(&r->setup, ret_record))
             return true;
+        spend(r, PASS_OVER + ret_record->payload.len); /* which may have been read from a disk for its checksum */
         atomic_fetch_add_explicit(&r->seen_items, ret_record->n_items, memory_order_relaxed);
         if (in_hand)
             return false;
@@ -212,11 +231,15 @@ static bool next_record(struct weft_lane_replay *r, struct source *s, bool in_ha
     return false;
 }
 
-static bool record_fits(const struct weft_lane *lane, const struct weft_batch *b, const struct weft_record *record)
+/* A batch that an expression is asked of is no larger than what a turn may look at. */
+static bool record_fits(const struct weft_lane *lane, const struct weft_lane_batch *b, const struct weft_record *record)
 {
-    return b->n_records == 0
-           || (b->n_records < WEFT_LANE_RECORDS && b->n_items + record->n_items <= lane->batch_items
-               && b->n_bytes + record->payload.len <= lane->batch_bytes);
+    const struct weft_batch *batch = &b->base;
+    uint64_t most = b->replay->setup.match && lane->batch_bytes > LOOK_A_TURN ? LOOK_A_TURN : lane->batch_bytes;
+
+    return batch->n_records == 0
+           || (batch->n_records < WEFT_LANE_RECORDS && batch->n_items + record->n_items <= lane->batch_items
+               && batch->n_bytes + record->payload.len <= most);
 }
 
 static void fill_from(struct weft_lane *lane, struct weft_lane_batch *b, struct source *s)
@@ -228,7 +251,7 @@ static void fill_from(struct weft_lane *lane, struct weft_lane_batch *b, struct 
     batch->pipeline = s->source.pipeline;
     batch->journal_id = weft_journal_id(s->source.journal);
     while (next_record(b->replay, s, batch->n_records > 0, &record)) {
-        if (!record_fits(lane, batch, &record)) {
+        if (!record_fits(lane, b, &record)) {
             s->ahead = record;
             s->has_ahead = true;
             return;
@@ -246,7 +269,7 @@ static void fill_with_records(struct weft_lane *lane, struct weft_lane_batch *b)
 
     for (; r->at < r->n_sources; r->at++) {
         fill_from(lane, b, &r->sources[r->at]);
-        if (b->base.n_records > 0)
+        if (b->base.n_records > 0 || r->look == 0)
             return;
     }
 }
@@ -285,6 +308,8 @@ static int mark_what_is_not_picked(struct weft_lane_batch *b)
         weft_match_payload(r->setup.match, b->base.signal, record->payload, mark, &marks);
         base += record->n_items;
     }
+    if (r->setup.match)
+        spend(r, b->base.n_bytes);
     b->counted = b->counted_sent = r->passed_over;
     r->marked = true;
     return 0;
@@ -303,7 +328,7 @@ bool weft_lane_replay_is_due(const struct weft_lane *lane)
     return lane->replaying && lane->live_in_a_row + 1 >= WEFT_LANE_REPLAY_SHARE;
 }
 
-/* Fills an empty batch. False: there is nothing left, and the replay is done. */
+/* Fills an empty batch. False: there is nothing left, and the replay is done; or this turn has looked at enough. */
 static bool fill_anew(struct weft_lane *lane, struct weft_lane_batch *b)
 {
     struct weft_lane_replay *r = lane->replaying;
@@ -319,7 +344,12 @@ static bool fill_anew(struct weft_lane *lane, struct weft_lane_batch *b)
         fill_with_records(lane, b);
     if (b->base.n_records > 0)
         return true;
-    end(lane, WEFT_REPLAY_DONE);
+    if (r->look > 0) {
+        end(lane, WEFT_REPLAY_DONE);
+        return false;
+    }
+    weft_lane_put_batch(lane, b);
+    r->batch = NULL;
     return false;
 }
 
@@ -330,12 +360,12 @@ int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_b
     lane->replay_has_more = false;
     if (!r || weft_lane_replay_out(lane))
         return 0;
-    for (int empty = 0; empty < EMPTY_A_TURN; empty++) {
+    while (r->look > 0) {
         struct weft_lane_batch *b = r->batch ? r->batch : weft_lane_get_batch(lane);
         if (!b)
             return UV_ENOMEM;
         if (!r->batch && !fill_anew(lane, b))
-            return 0;
+            break;
         if (mark_what_is_not_picked(b))
             return UV_ENOMEM;
         if (b->counted < b->base.n_items) {
@@ -345,7 +375,7 @@ int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_b
         }
         weft_lane_replay_settle(lane, b); /* nothing of it is picked */
     }
-    lane->replay_has_more = true;
+    lane->replay_has_more = lane->replaying != NULL;
     return 0;
 }
 

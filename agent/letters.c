@@ -373,21 +373,31 @@ static bool is_there(struct weft_letters *l, uint64_t sequence)
     return there;
 }
 
-int weft_letters_reader_next(struct weft_letters_reader *r, const struct weft_letters_filter *filter,
+int weft_letters_reader_look(struct weft_letters_reader *r, const struct weft_letters_filter *filter,
                              struct weft_letter *ret_letter, uint64_t *ret_sequence)
 {
     struct weft_record record;
     struct weft_letter letter;
 
-    while (weft_cursor_next(r->cursor, &record) > 0 && record.sequence <= r->until) {
-        if (record.sequence <= r->after || !is_there(r->letters, record.sequence)
-            || weft_letter_read(record.payload, &letter) || !matches(filter, &letter))
-            continue;
-        *ret_letter = letter;
-        *ret_sequence = record.sequence;
-        return 1;
-    }
-    return 0;
+    if (weft_cursor_next(r->cursor, &record) <= 0 || record.sequence > r->until)
+        return 0;
+    if (record.sequence <= r->after || !is_there(r->letters, record.sequence) || weft_letter_read(record.payload, &letter)
+        || !matches(filter, &letter))
+        return WEFT_LETTERS_PASSED_OVER;
+    *ret_letter = letter;
+    *ret_sequence = record.sequence;
+    return 1;
+}
+
+int weft_letters_reader_next(struct weft_letters_reader *r, const struct weft_letters_filter *filter,
+                             struct weft_letter *ret_letter, uint64_t *ret_sequence)
+{
+    int found;
+
+    do
+        found = weft_letters_reader_look(r, filter, ret_letter, ret_sequence);
+    while (found == WEFT_LETTERS_PASSED_OVER);
+    return found;
 }
 
 void weft_letters_reader_settle(struct weft_letters_reader *r, uint64_t sequence)

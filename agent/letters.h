@@ -70,6 +70,11 @@ void weft_letters_reader_close(struct weft_letters_reader *r); /* accepts NULL *
 int weft_letters_reader_next(struct weft_letters_reader *r, const struct weft_letters_filter *filter,
                              struct weft_letter *ret_letter, uint64_t *ret_sequence);
 
+/* The same, looking at one letter only: WEFT_LETTERS_PASSED_OVER when it does not match or is not there any more. */
+enum { WEFT_LETTERS_PASSED_OVER = 2 };
+int weft_letters_reader_look(struct weft_letters_reader *r, const struct weft_letters_filter *filter,
+                             struct weft_letter *ret_letter, uint64_t *ret_sequence);
+
 /* Letters up to `sequence` are not looked at any more. */
 void weft_letters_reader_settle(struct weft_letters_reader *r, uint64_t sequence);
 

@@ -23,6 +23,8 @@ struct fake {
     struct weft_exporter base;
     _Atomic(const char *) plan;
     _Atomic uint64_t n_sends, n_seen;
+    _Atomic uint64_t turns;       /* of the lane's loop */
+    uv_check_t check;
     struct { uint64_t journal, sequence; uint32_t item; } seen[SEEN]; /* what it took, by the name of each item */
 };
 
@@ -73,12 +75,30 @@ static void fake_send(struct weft_exporter *self, struct weft_batch *b)
     self->host->done(self, b, WEFT_SENT, NULL, NULL, 0);
 }
 
-static void fake_stop(struct weft_exporter *self)
+static void count_turn(uv_check_t *check)
 {
-    (void)self;
+    struct fake *f = check->data;
+
+    f->turns++;
 }
 
-static const struct weft_exporter_type type = { .name = "fake", .size = sizeof(struct fake), .send = fake_send, .stop = fake_stop };
+static int fake_start(struct weft_exporter *self)
+{
+    struct fake *f = (struct fake *)self;
+
+    f->check.data = f;
+    (void)uv_check_init(self->loop, &f->check);
+    return uv_check_start(&f->check, count_turn);
+}
+
+static void fake_stop(struct weft_exporter *self)
+{
+    uv_close((uv_handle_t *)&((struct fake *)self)->check, NULL);
+}
+
+static const struct weft_exporter_type type = {
+    .name = "fake", .size = sizeof(struct fake), .start = fake_start, .send = fake_send, .stop = fake_stop
+};
 
 /* ---- one journal, one lane, its dead letters ---- */
 struct fixture {
@@ -453,6 +473,39 @@ static void take_bytes(struct fixture *f, size_t bytes)
         take(f, 1, 2000);
 }
 
+/* Timers, connections and a stop get their turn while a replay looks at much and picks nothing of it. */
+static void a_replay_that_picks_nothing_lets_the_loop_turn(void **state)
+{
+    struct weft_match_error error;
+    const struct { const char *what; struct weft_replay_setup setup; uint64_t least; } cases[] = {
+        { "nothing matches",                { .since_ns = 1000 }, 12 },
+        { "nothing is in the range",        { .since_ns = 1, .until_ns = 2 }, 12 },
+        { "no letter is of the reason",     { .letters = true, .reason = "not this" }, 8 },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        struct fixture *f = *state;
+        struct weft_replay_setup replayed = cases[i].setup;
+        f->fake.plan = replayed.letters ? "h" : "s";
+        if (replayed.letters)
+            for (unsigned n = 0; n < 4500; n++)
+                take(f, n, 1);
+        else
+            take_bytes(f, 9 * MIB / 2);
+        (void)settled(f);
+        if (i == 0)
+            assert_int_equal(weft_match_compile("severity ~ nothing", &replayed.match, &error), 0);
+        uint64_t turns = f->fake.turns, sends = f->fake.n_sends;
+        struct weft_replay_progress p = replay(f, replayed);
+        assert_int_equal(p.state, WEFT_REPLAY_DONE);
+        assert_int_equal(f->fake.n_sends, sends);
+        if (f->fake.turns - turns < cases[i].least)
+            fail_msg("%s: %d turns", cases[i].what, (int)(f->fake.turns - turns));
+    }
+}
+
 static void a_replay_that_waits_holds_no_records_that_it_passed_over(void **state)
 {
     struct fixture *f = *state;
@@ -561,6 +614,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(only_letters_of_the_reason_are_sent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(records_that_are_kept_are_sent_again_as_far_as_they_match, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replay_that_picks_nothing_ends_without_a_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replay_that_picks_nothing_lets_the_loop_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replay_that_waits_holds_no_records_that_it_passed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_does_not_wait_for_a_replay, setup, teardown),
