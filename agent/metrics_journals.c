@@ -2,6 +2,7 @@
 /* metrics_journals.c: the journals on the metrics page: their size, their disk, what they recovered, and what waits for nobody. */
 #include "agent/api.h"
 #include "agent/metrics_page.h"
+#include "agent/parked.h"
 
 static void put_journals(struct weft_metrics_page *p, void (*put)(struct weft_metrics_page *p, const struct weft_shelf_entry *e,
                                                      const struct weft_journal_stats *s))
@@ -107,22 +108,6 @@ static void put_durable_lag(struct weft_metrics_page *p, const struct weft_shelf
     put_of_journal(p, e, "", newest > durable ? (double)(newest - durable) : 0);
 }
 
-/* Copied out of the journal's lock, under which nothing may be written. */
-struct unclaimed {
-    size_t n;
-    struct { char exporter[128]; uint64_t items; } places[64];
-};
-
-static void copy_place(void *ctx, const struct weft_parked *parked)
-{
-    struct unclaimed *u = ctx;
-
-    if (u->n == sizeof u->places / sizeof *u->places)
-        return;
-    (void)snprintf(u->places[u->n].exporter, sizeof u->places[u->n].exporter, "%s", parked->name);
-    u->places[u->n++].items = parked->waiting_items;
-}
-
 static void put_unclaimed_items(struct weft_metrics_page *p, const char *pipeline, const char *exporter, uint64_t items)
 {
     struct weft_label labels[] = { LABEL("pipeline", pipeline), LABEL("exporter", exporter) };
@@ -142,14 +127,15 @@ static void put_claimed(struct weft_metrics_page *p, const struct weft_shelf_ent
 
 static void put_unclaimed(struct weft_metrics_page *p, const struct weft_shelf_entry *e, const struct weft_journal_stats *s)
 {
-    struct unclaimed u = { .n = 0 };
+    struct weft_parked_list parked = { .n = 0 };
     (void)s;
 
     if (weft_runtime_is_ready(p->rt)) /* else lanes may be parking */
         put_claimed(p, e);
-    weft_journal_parked(e->journal, copy_place, &u);
-    for (size_t i = 0; i < u.n; i++)
-        put_unclaimed_items(p, e->id, u.places[i].exporter, u.places[i].items);
+    (void)weft_parked_read(&parked, e->journal);
+    for (size_t i = 0; i < parked.n; i++)
+        put_unclaimed_items(p, e->id, parked.places[i].name, parked.places[i].waiting_items);
+    weft_parked_release(&parked);
 }
 
 static void write_journal_bytes(struct weft_metrics_page *p)    { put_journals(p, put_journal_bytes); }

@@ -6,6 +6,7 @@
 #include "agent/shelf.h"
 
 #include "agent/directory.h"
+#include "agent/parked.h"
 #include "agent/pipeline.h"
 #include "agent/shelf_kept.h"
 #include "agent/shelf_letters.h"
@@ -18,35 +19,16 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { PLACES_MAX = 64, RELEASED_MAX = 64, NAME_MAX_LEN = 128 };
+enum { RELEASED_MAX = 64 };
 
 static const char room[] = "journal";
 static const double FILL_OF_THE_REMOVED = 0.7; /* below that at which input is refused by its worth */
-
-/* A place without a reader, as the journal showed it. */
-struct place {
-    char name[NAME_MAX_LEN];
-    uint64_t records, items, settled;
-    bool hold;
-};
-
-struct places {
-    size_t n;
-    struct place items[PLACES_MAX];
-};
-
-/* Since when nobody has come for a place. */
-struct absent {
-    char name[NAME_MAX_LEN];
-    uint64_t since_ms;
-};
 
 struct entry {
     struct weft_shelf_entry shown; /* first: what others see is ours */
     struct weft_journal_options options;
     bool settled_before;
-    size_t n_absent;
-    struct absent absent[PLACES_MAX];
+    struct weft_parked_list parked; /* at the last look; noted: since when nobody has come for a place */
 };
 
 /* A directory that is ours while the descriptor is open. */
@@ -66,7 +48,7 @@ struct weft_shelf {
     size_t n_pipelines;
     size_t n_released;
     struct weft_shelf_released released[RELEASED_MAX];
-    char released_names[RELEASED_MAX][NAME_MAX_LEN];
+    char released_names[RELEASED_MAX][WEFT_PARKED_NAME];
 };
 
 static struct entry *next_of(const struct entry *e)
@@ -75,40 +57,24 @@ static struct entry *next_of(const struct entry *e)
 }
 
 /* ---- places without readers ---- */
-static void copy_name(char *out, const char *name)
-{
-    (void)snprintf(out, NAME_MAX_LEN, "%s", name);
-}
+struct question {
+    const char *exporter;
+    bool waits;
+};
 
-static void collect(void *ctx, const struct weft_parked *parked)
+static void ask_place(void *ctx, const struct weft_parked *parked)
 {
-    struct places *places = ctx;
+    struct question *q = ctx;
 
-    if (places->n == PLACES_MAX)
-        return;
-    struct place *p = &places->items[places->n++];
-    copy_name(p->name, parked->name);
-    p->records = parked->waiting_records;
-    p->items = parked->waiting_items;
-    p->settled = parked->settled_sequence;
-    p->hold = parked->hold;
-}
-
-static void list_places(const struct weft_shelf_entry *e, struct places *ret_places)
-{
-    ret_places->n = 0;
-    weft_journal_parked(e->journal, collect, ret_places);
+    q->waits = q->waits || (parked->waiting_records > 0 && strcmp(parked->name, q->exporter) == 0);
 }
 
 bool weft_shelf_waits_for(const struct weft_shelf_entry *e, const char *exporter)
 {
-    struct places places;
+    struct question q = { exporter, false };
 
-    list_places(e, &places);
-    for (size_t i = 0; i < places.n; i++)
-        if (strcmp(places.items[i].name, exporter) == 0 && places.items[i].records > 0)
-            return true;
-    return false;
+    weft_journal_parked(e->journal, ask_place, &q);
+    return q.waits;
 }
 
 /* ---- entries ---- */
@@ -129,6 +95,7 @@ static void free_entry(struct entry *e)
     if (!e)
         return;
     weft_journal_close(e->shown.journal);
+    weft_parked_release(&e->parked);
     free((char *)(uintptr_t)e->shown.id);
     free((char *)(uintptr_t)e->shown.path);
     free(e);
@@ -443,30 +410,17 @@ void weft_shelf_finish(struct weft_shelf *s)
 /* ---- places that nobody has come for ---- */
 
 /* Records of which nobody has a place (it was lost, or never written) may be wanted by anybody. */
-static bool is_settled(const struct entry *e, const struct places *places)
+static bool is_settled(const struct entry *e)
 {
     struct weft_journal_stats j;
 
     weft_journal_stats(e->shown.journal, &j);
-    if (places->n == 0 && j.opened_records + j.appended_records > 0)
+    if (e->parked.n == 0 && j.opened_records + j.appended_records > 0)
         return false;
-    for (size_t i = 0; i < places->n; i++)
-        if (places->items[i].records > 0)
+    for (size_t i = 0; i < e->parked.n; i++)
+        if (e->parked.places[i].waiting_records > 0)
             return false;
     return j.n_cursors == 0;
-}
-
-static struct absent *find_absent(struct entry *e, const char *name)
-{
-    for (size_t i = 0; i < e->n_absent; i++)
-        if (strcmp(e->absent[i].name, name) == 0)
-            return &e->absent[i];
-    return NULL;
-}
-
-static void forget_absent(struct entry *e, struct absent *a)
-{
-    *a = e->absent[--e->n_absent];
 }
 
 /* On disk, an orphan keeps what it has for ever: somebody renamed something, and will want to know. */
@@ -475,52 +429,51 @@ static bool keeps_for_ever(const struct entry *e)
     return e->shown.orphan && e->shown.path;
 }
 
-static void tell_one(const struct weft_shelf *s, const struct entry *e, const struct place *p)
+static void tell_one(const struct weft_shelf *s, const struct entry *e, const struct weft_parked_place *p)
 {
     char grace[WEFT_QUANTITY_MAX];
 
-    if (p->records == 0)
+    if (p->waiting_records == 0)
         return;
     if (keeps_for_ever(e))
         weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
                  "the configuration has no such pipeline, and no exporter '%s': %llu records with %llu items wait for it in %s; they stay "
                  "there until an exporter of that id is back, or the directory is removed",
-                 p->name, (unsigned long long)p->records, (unsigned long long)p->items, e->shown.path);
+                 p->name, (unsigned long long)p->waiting_records, (unsigned long long)p->waiting_items, e->shown.path);
     else
         weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
                  "%llu items wait for exporter '%s', which the pipeline does not name any more; they are kept for %s "
                  "(service.journal.removed_exporter_grace)",
-                 (unsigned long long)p->items, p->name, weft_format_msec((double)s->service->removed_exporter_grace, grace));
+                 (unsigned long long)p->waiting_items, p->name, weft_format_msec((double)s->service->removed_exporter_grace, grace));
 }
 
 void weft_shelf_tell_absent(struct weft_shelf *s)
 {
-    struct places places;
-
     for (struct entry *e = s->first; e; e = next_of(e)) {
         if (e->shown.claimed) /* its exporters have come, and begun with the oldest record */
             (void)weft_journal_release(e->shown.journal, WEFT_LOST_PLACES);
-        list_places(&e->shown, &places);
-        for (size_t i = 0; i < places.n; i++)
-            tell_one(s, e, &places.items[i]);
-        if (places.n == 0 && keeps_for_ever(e) && !is_settled(e, &places))
+        if (weft_parked_read(&e->parked, e->shown.journal))
+            continue;
+        for (size_t i = 0; i < e->parked.n; i++)
+            tell_one(s, e, &e->parked.places[i]);
+        if (e->parked.n == 0 && keeps_for_ever(e) && !is_settled(e))
             weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
                      "the configuration has no such pipeline, and where its exporters stood is not known: its journal stays in %s", e->shown.path);
     }
 }
 
-bool weft_shelf_tell_lost(const struct weft_shelf *s)
+bool weft_shelf_tell_lost(struct weft_shelf *s)
 {
-    struct places places;
     bool any = false;
 
-    for (const struct entry *e = s->first; e; e = next_of(e)) {
-        list_places(&e->shown, &places);
-        for (size_t i = 0; i < places.n && !e->shown.path; i++) {
-            if (places.items[i].records == 0)
+    for (struct entry *e = s->first; e; e = next_of(e)) {
+        (void)weft_parked_read(&e->parked, e->shown.journal); /* without memory: what the last look saw */
+        for (size_t i = 0; i < e->parked.n && !e->shown.path; i++) {
+            const struct weft_parked_place *p = &e->parked.places[i];
+            if (p->waiting_records == 0)
                 continue;
             weft_log(&s->log, WEFT_LOG_ERROR, e->shown.id, "%llu items wait for exporter '%s', which is not there; they are dropped",
-                     (unsigned long long)places.items[i].items, places.items[i].name);
+                     (unsigned long long)p->waiting_items, p->name);
             any = true;
         }
     }
@@ -534,66 +487,44 @@ static void count_released(struct weft_shelf *s, const char *exporter, enum weft
     while (i < s->n_released && !(s->released[i].signal == signal && strcmp(s->released[i].exporter, exporter) == 0))
         i++;
     if (i == s->n_released) {
-        if (i == RELEASED_MAX - WEFT_SIGNALS && strcmp(exporter, "other") != 0) {
+        if (i >= RELEASED_MAX - WEFT_SIGNALS && strcmp(exporter, "other") != 0) {
             count_released(s, "other", signal, items);
             return;
         }
-        copy_name(s->released_names[i], exporter);
+        (void)snprintf(s->released_names[i], WEFT_PARKED_NAME, "%s", exporter);
         s->released[i] = (struct weft_shelf_released){ s->released_names[i], signal, 0 };
         s->n_released++;
     }
     s->released[i].items += items;
 }
 
-static void release(struct weft_shelf *s, struct entry *e, const struct place *p, const char *why)
+static void release(struct weft_shelf *s, const struct entry *e, const struct weft_parked_place *p, const char *why)
 {
-    if (weft_journal_release(e->shown.journal, p->name) || p->records == 0)
+    if (weft_journal_release(e->shown.journal, p->name) || p->waiting_records == 0)
         return;
-    count_released(s, p->name, e->shown.signal, p->items);
+    count_released(s, p->name, e->shown.signal, p->waiting_items);
     weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
              "exporter '%s' %s: %llu items that waited for it are let go, counted as dropped (removed_exporter)", p->name, why,
-             (unsigned long long)p->items);
+             (unsigned long long)p->waiting_items);
 }
 
 /* Somebody who was taken out must not make the pipeline refuse what comes for the others. */
-static bool is_in_the_way(const struct entry *e, const struct place *p)
+static bool is_in_the_way(const struct entry *e, const struct weft_parked_place *p)
 {
-    return e->shown.claimed && p->hold && p->settled <= weft_journal_settled(e->shown.journal)
+    return e->shown.claimed && p->hold && p->settled_sequence <= weft_journal_settled(e->shown.journal)
            && weft_journal_fill(e->shown.journal) >= FILL_OF_THE_REMOVED;
 }
 
-static void wait_for_absent(struct weft_shelf *s, struct entry *e, const struct place *p, uint64_t now_ms)
+static void wait_for_absent(struct weft_shelf *s, const struct entry *e, struct weft_parked_place *p, uint64_t now_ms)
 {
-    struct absent *a = find_absent(e, p->name);
-
-    if (!a && e->n_absent < PLACES_MAX) {
-        a = &e->absent[e->n_absent++];
-        copy_name(a->name, p->name);
-        a->since_ms = now_ms;
-    }
-    bool over = a && now_ms - a->since_ms >= s->service->removed_exporter_grace;
+    if (!p->is_noted)
+        p->since_ms = now_ms;
+    p->is_noted = true;
+    bool over = now_ms - p->since_ms >= s->service->removed_exporter_grace;
     if (!over && !is_in_the_way(e, p))
         return;
     release(s, e, p, over ? "did not come back within service.journal.removed_exporter_grace" : "is gone, and the journal fills up because of it");
-    if (a)
-        forget_absent(e, a);
-}
-
-static bool is_listed(const struct places *places, const char *name)
-{
-    for (size_t i = 0; i < places->n; i++)
-        if (strcmp(places->items[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static void sweep_places(struct weft_shelf *s, struct entry *e, const struct places *places, uint64_t now_ms)
-{
-    for (size_t i = e->n_absent; i-- > 0;)
-        if (!is_listed(places, e->absent[i].name))
-            forget_absent(e, &e->absent[i]); /* somebody came */
-    for (size_t i = 0; i < places->n && !keeps_for_ever(e); i++)
-        wait_for_absent(s, e, &places->items[i], now_ms);
+    p->is_noted = false;
 }
 
 /* ---- closing orphans ---- */
@@ -611,20 +542,28 @@ static void close_orphan(struct weft_shelf *s, struct entry *e)
     free(path);
 }
 
+static void sweep_entry(struct weft_shelf *s, struct entry *e, uint64_t now_ms)
+{
+    if (weft_parked_read(&e->parked, e->shown.journal)) { /* the next sweep may know better */
+        e->settled_before = false;
+        return;
+    }
+    for (size_t i = 0; i < e->parked.n && !keeps_for_ever(e); i++)
+        wait_for_absent(s, e, &e->parked.places[i], now_ms);
+    bool settled = e->shown.orphan && is_settled(e);
+    if (settled && e->settled_before)
+        close_orphan(s, e);
+    else
+        e->settled_before = settled;
+}
+
 void weft_shelf_sweep(struct weft_shelf *s, uint64_t now_ms)
 {
-    struct places places;
     struct entry *next;
 
     for (struct entry *e = s->first; e; e = next) {
         next = next_of(e);
-        list_places(&e->shown, &places);
-        sweep_places(s, e, &places, now_ms);
-        bool settled = e->shown.orphan && is_settled(e, &places);
-        if (settled && e->settled_before)
-            close_orphan(s, e);
-        else
-            e->settled_before = settled;
+        sweep_entry(s, e, now_ms);
     }
     weft_shelf_letters_close(&s->letters, &s->log, false);
     let_directories_go(s);

@@ -79,7 +79,7 @@ void weft_shelf_tell_absent(struct weft_shelf *s);
 
 /* What waits in memory for exporters that are gone ends with the process: one log line each. True: there is some. At a stop, before the
  * lanes end; not beside a round or a sweep. */
-bool weft_shelf_tell_lost(const struct weft_shelf *s);
+bool weft_shelf_tell_lost(struct weft_shelf *s);
 
 /* See above. `now_ms` is the monotonic clock. */
 void weft_shelf_sweep(struct weft_shelf *s, uint64_t now_ms);

@@ -236,6 +236,72 @@ static void a_removed_exporter_does_not_fill_the_journal_of_the_others(void **st
     weft_shelf_free(s);
 }
 
+enum { MANY = 1000 }; /* places; a journal may have 1,024 */
+
+static const char *name_of(int i)
+{
+    static char name[32];
+
+    (void)snprintf(name, sizeof name, "es/%d", i);
+    return name;
+}
+
+/* A pipeline that is gone, and one of its many exporters has not read yet what waits for it. */
+static void an_orphan_is_kept_for_the_one_of_many_places_that_something_waits_for(void **state)
+{
+    const int waits_for[] = { 0, 63, 64, 500, MANY - 1 };
+    (void)state;
+
+    for (size_t k = 0; k < sizeof waits_for / sizeof *waits_for; k++) {
+        struct weft_shelf *s = open_shelf();
+        struct weft_service service = in_memory(4 * MIB);
+        const struct weft_shelf_entry *old = round_of(s, &service, "logs/old");
+        for (int i = 0; i < MANY; i++)
+            park(old, name_of(i));
+        append(old, 3, 100);
+        for (int i = 0; i < MANY; i++)
+            if (i != waits_for[k])
+                assert_int_equal(drain(old, name_of(i)), 3);
+        (void)round_of(s, &service, "logs/new");
+        weft_shelf_sweep(s, 1000);
+        weft_shelf_sweep(s, 2000);
+        if (count(s) != 2 || !weft_shelf_waits_for(old, name_of(waits_for[k])))
+            fail_msg("what waits for place %d of %d is gone", waits_for[k], MANY);
+        assert_true(weft_shelf_tell_lost(s));
+        assert_int_equal(drain(old, name_of(waits_for[k])), 3);
+        assert_false(weft_shelf_tell_lost(s));
+        weft_shelf_sweep(s, 3000);
+        weft_shelf_sweep(s, 4000);
+        assert_int_equal(count(s), 1);
+        weft_shelf_free(s);
+    }
+}
+
+static void each_of_many_removed_exporters_is_let_go_after_the_grace(void **state)
+{
+    struct weft_shelf *s = open_shelf();
+    struct weft_service service = in_memory(4 * MIB);
+    struct weft_journal_stats j;
+    uint64_t items = 0;
+    (void)state;
+
+    const struct weft_shelf_entry *e = round_of(s, &service, "logs");
+    for (int i = 0; i < MANY; i++)
+        park(e, name_of(i));
+    append(e, 5, 100);
+    weft_shelf_sweep(s, 1000);
+    weft_journal_stats(e->journal, &j);
+    assert_int_equal(j.n_parked, MANY);
+    weft_shelf_sweep(s, 1000 + GRACE_MS);
+    weft_journal_stats(e->journal, &j);
+    assert_int_equal(j.n_parked, 0);
+    for (size_t i = 0; i < weft_shelf_n_released(s); i++)
+        items += weft_shelf_released_at(s, i)->items;
+    assert_string_equal(weft_shelf_released_at(s, weft_shelf_n_released(s) - 1)->exporter, "other"); /* who they were says the log */
+    assert_int_equal(items, MANY * 10);
+    weft_shelf_free(s);
+}
+
 /* ---- on disk ---- */
 struct disk {
     char root[64];
@@ -393,6 +459,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pipeline_that_is_back_before_that_goes_on),
         cmocka_unit_test(what_waits_for_a_removed_exporter_is_let_go_after_the_grace_and_counted),
         cmocka_unit_test(a_removed_exporter_does_not_fill_the_journal_of_the_others),
+        cmocka_unit_test(an_orphan_is_kept_for_the_one_of_many_places_that_something_waits_for),
+        cmocka_unit_test(each_of_many_removed_exporters_is_let_go_after_the_grace),
         cmocka_unit_test(a_start_finds_what_a_pipeline_that_is_gone_has_left),
         cmocka_unit_test(an_orphan_whose_places_are_lost_is_kept),
         cmocka_unit_test(an_orphan_that_cannot_be_opened_stops_nobody_and_a_pipeline_is_refused),
