@@ -193,7 +193,7 @@ static unsigned answer_purge(const struct ask *a)
     if (status)
         return status;
     if (weft_letters_purge(a->exporter->letters, &filter, &items))
-        return fail(a->out, 503, "out of memory");
+        return fail(a->out, 503, "%" PRIu64 " items were purged, but not all letters can be read at the moment: not enough memory", items);
     weft_buf_append_byte(a->out, '{');
     put_number(a->out, "purged_items", items);
     weft_buf_append_str(a->out, "}\n");

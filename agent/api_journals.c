@@ -81,7 +81,7 @@ static uint64_t oldest_age_ms(const struct weft_shelf_entry *e)
         return 0;
     int found = weft_cursor_next(c, &r);
     weft_cursor_close(c);
-    return found && now > r.wall_ns ? (now - r.wall_ns) / 1000000 : 0;
+    return found > 0 && now > r.wall_ns ? (now - r.wall_ns) / 1000000 : 0;
 }
 
 static void put_journal(struct weft_buf *b, const struct weft_shelf_entry *e)

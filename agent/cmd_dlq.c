@@ -67,22 +67,30 @@ static void replay_of(struct weft_slice exporter, char *out, size_t size)
                        weft_json_find_uint(replay, "total_items"));
 }
 
+static bool is_true(struct weft_slice object, const char *key)
+{
+    return weft_slice_is(weft_json_find(object, key), "true");
+}
+
 static void add_exporter(struct weft_table *t, struct weft_slice e)
 {
-    char id[256], items[24], letters[24], size[16], oldest[16] = "-", lost[24], reasons[160], last[240], replay[64];
+    char id[256], items[24], letters[24], size[16], oldest[16] = "-", evicted[24], lost[24], reasons[160], last[240], replay[64];
     uint64_t oldest_ms = weft_json_find_uint(e, "oldest_ms"), now_ms = weft_clock_wall_ns() / 1000000;
 
     weft_json_find_text(e, "exporter", id, sizeof id);
     (void)snprintf(items, sizeof items, "%" PRIu64, weft_json_find_uint(e, "items"));
     (void)snprintf(letters, sizeof letters, "%" PRIu64, weft_json_find_uint(e, "letters"));
-    (void)snprintf(lost, sizeof lost, "%" PRIu64, weft_json_find_uint(e, "evicted_items"));
+    (void)snprintf(evicted, sizeof evicted, "%" PRIu64, weft_json_find_uint(e, "evicted_items"));
+    (void)snprintf(lost, sizeof lost, "%" PRIu64, weft_json_find_uint(e, "lost_items"));
     weft_format_size(weft_json_find_uint(e, "bytes"), size);
     if (oldest_ms)
         weft_format_age(now_ms > oldest_ms ? now_ms - oldest_ms : 0, oldest);
+    else if (is_true(e, "unreadable"))
+        (void)snprintf(oldest, sizeof oldest, "?");
     reasons_of(e, reasons, sizeof reasons);
     replay_of(e, replay, sizeof replay);
     (void)snprintf(last, sizeof last, "%s%s", reasons, replay);
-    weft_table_add(t, (const char *const[]){ id, items, letters, size, oldest, lost, last });
+    weft_table_add(t, (const char *const[]){ id, items, letters, size, oldest, evicted, lost, last });
 }
 
 static void show_list(struct weft_slice answer)
@@ -91,19 +99,23 @@ static void show_list(struct weft_slice answer)
     struct weft_slice exporter;
     struct weft_table t;
     uint64_t items = 0;
+    bool unreadable = false;
     size_t n = 0;
 
-    weft_table_init(&t, "lrrrrrl");
-    weft_table_add(&t, (const char *const[]){ "EXPORTER", "ITEMS", "LETTERS", "SIZE", "OLDEST", "EVICTED", "REASONS" });
+    weft_table_init(&t, "lrrrrrrl");
+    weft_table_add(&t, (const char *const[]){ "EXPORTER", "ITEMS", "LETTERS", "SIZE", "OLDEST", "EVICTED", "LOST", "REASONS" });
     weft_json_list_init(&list, weft_json_find(answer, "exporters"));
     for (; weft_json_list_next(&list, &exporter); n++) {
         items += weft_json_find_uint(exporter, "items");
+        unreadable |= is_true(exporter, "unreadable");
         add_exporter(&t, exporter);
     }
     if (n)
         weft_table_print(&t, stdout);
     else
         printf("no exporter has dead letters\n");
+    if (unreadable)
+        printf("\n?: not all letters can be read at the moment (not enough memory), so these figures do not know of what has rotted.\n");
     if (items)
         printf("\n'weft dlq show --exporter ID' shows what is in them, 'weft dlq replay --exporter ID' sends them again.\n");
     weft_table_release(&t);
@@ -178,10 +190,12 @@ static void show_page(const struct dlq *d)
     weft_json_list_init(&list, weft_json_find(answer, "letters"));
     for (; weft_json_list_next(&list, &letter); n++)
         show_letter(letter);
-    if (n == 0)
+    if (n == 0 && !is_true(answer, "unreadable"))
         printf("%s has no %sdead letters%s\n", d->exporter, d->after ? "further " : "",
                d->reason || d->older_than ? " that match" : "");
-    if (next)
+    if (is_true(answer, "unreadable"))
+        printf("%swhat follows cannot be read at the moment (not enough memory); ask again: --after %" PRIu64 "\n", n ? "\n" : "", next);
+    else if (next)
         printf("\nthere are more: --after %" PRIu64 "\n", next);
 }
 

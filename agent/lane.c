@@ -292,6 +292,8 @@ static void pump(uv_prepare_t *prepare)
         leave_what_ended(lane);
     if (prospect == NOTHING_THERE && (lane->replay_has_more || !arm_all(lane)))
         prospect = MORE;
+    if (prospect == NOTHING_THERE && lane->replay_waits)
+        pause_for(lane, NO_MEMORY_MS);
     go_on_at_once(lane, prospect == MORE);
     if (prospect == NOTHING_THERE && drain && lane->n_held == 0 && lane->n_out == 0)
         begin_to_close(lane);

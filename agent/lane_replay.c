@@ -44,6 +44,7 @@ struct weft_lane_replay {
     bool marked;                  /* the items of `batch` that are not picked are marked */
     uint64_t passed_over;         /* how many of them there are */
     uint64_t look;                /* what is left of LOOK_A_TURN */
+    bool is_stuck;                /* in this turn: what comes next cannot be read at the moment */
 
     struct weft_letters_reader *letters;
     struct weft_letters_filter filter;
@@ -108,6 +109,24 @@ static void end(struct weft_lane *lane, enum weft_replay_state state)
     atomic_store_explicit(&r->state, state, memory_order_release);
 }
 
+/* ---- turns ---- */
+static void begin_turn(struct weft_lane_replay *r)
+{
+    r->look = LOOK_A_TURN;
+    r->is_stuck = false;
+}
+
+static void spend(struct weft_lane_replay *r, uint64_t bytes)
+{
+    r->look -= bytes < r->look ? bytes : r->look;
+}
+
+/* There may be more, but not in this turn. */
+static bool turn_is_over(const struct weft_lane_replay *r)
+{
+    return r->look == 0 || r->is_stuck;
+}
+
 void weft_lane_replay_look(struct weft_lane *lane, bool stopping)
 {
     if (!lane->replaying)
@@ -115,18 +134,13 @@ void weft_lane_replay_look(struct weft_lane *lane, bool stopping)
 
     struct weft_lane_replay *r = lane->replaying;
     if (r)
-        r->look = LOOK_A_TURN;
+        begin_turn(r);
     bool cancelled = r && atomic_load_explicit(&r->cancelled, memory_order_relaxed);
     if (!r || (!stopping && !cancelled) || weft_lane_replay_out(lane))
         return;
     if (r->batch && lane->exporter->type->forget)
         lane->exporter->type->forget(lane->exporter, &r->batch->base);
     end(lane, cancelled ? WEFT_REPLAY_CANCELLED : WEFT_REPLAY_STOPPED);
-}
-
-static void spend(struct weft_lane_replay *r, uint64_t bytes)
-{
-    r->look -= bytes < r->look ? bytes : r->look;
 }
 
 /* ---- filling: dead letters ---- */
@@ -141,6 +155,7 @@ static bool next_letter(struct weft_lane_replay *r, struct letter_place *ret_pla
     }
     while (r->look > 0) {
         found = weft_letters_reader_look(r->letters, &r->filter, &ret_place->letter, &ret_place->sequence);
+        r->is_stuck = found < 0;
         if (found != WEFT_LETTERS_PASSED_OVER)
             return found == 1;
         spend(r, PASS_OVER);
@@ -210,16 +225,18 @@ static bool in_range(const struct weft_replay_setup *s, const struct weft_record
     return record->wall_ns >= s->since_ns && (!s->until_ns || record->wall_ns <= s->until_ns);
 }
 
-/* The next record of the source that is asked for; false also when this turn has looked at enough. Others are passed over, but not
- * behind records in hand: they would stay in the journal as long as those do. */
+/* The next record of the source that is asked for; false also when the turn is over. Others are passed over, but not behind records in
+ * hand: they would stay in the journal as long as those do. */
 static bool next_record(struct weft_lane_replay *r, struct source *s, bool in_hand, struct weft_record *ret_record)
 {
+    int found = 0;
+
     if (s->has_ahead) {
         *ret_record = s->ahead;
         s->has_ahead = false;
         return true;
     }
-    while (r->look > 0 && weft_cursor_next(s->cursor, ret_record) > 0 && ret_record->sequence <= s->last) {
+    while (r->look > 0 && (found = weft_cursor_next(s->cursor, ret_record)) > 0 && ret_record->sequence <= s->last) {
         if (in_range(&r->setup, ret_record))
             return true;
         spend(r, PASS_OVER + ret_record->payload.len); /* which may have been read from a disk for its checksum */
@@ -228,6 +245,7 @@ static bool next_record(struct weft_lane_replay *r, struct source *s, bool in_ha
             return false;
         weft_cursor_settle(s->cursor, ret_record->sequence);
     }
+    r->is_stuck = found < 0;
     return false;
 }
 
@@ -269,7 +287,7 @@ static void fill_with_records(struct weft_lane *lane, struct weft_lane_batch *b)
 
     for (; r->at < r->n_sources; r->at++) {
         fill_from(lane, b, &r->sources[r->at]);
-        if (b->base.n_records > 0 || r->look == 0)
+        if (b->base.n_records > 0 || turn_is_over(r))
             return;
     }
 }
@@ -328,7 +346,7 @@ bool weft_lane_replay_is_due(const struct weft_lane *lane)
     return lane->replaying && lane->live_in_a_row + 1 >= WEFT_LANE_REPLAY_SHARE;
 }
 
-/* Fills an empty batch. False: there is nothing left, and the replay is done; or this turn has looked at enough. */
+/* Fills an empty batch. False: there is nothing left, and the replay is done; or the turn is over. */
 static bool fill_anew(struct weft_lane *lane, struct weft_lane_batch *b)
 {
     struct weft_lane_replay *r = lane->replaying;
@@ -344,7 +362,7 @@ static bool fill_anew(struct weft_lane *lane, struct weft_lane_batch *b)
         fill_with_records(lane, b);
     if (b->base.n_records > 0)
         return true;
-    if (r->look > 0) {
+    if (!turn_is_over(r)) {
         end(lane, WEFT_REPLAY_DONE);
         return false;
     }
@@ -357,10 +375,10 @@ int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_b
 {
     struct weft_lane_replay *r = lane->replaying;
 
-    lane->replay_has_more = false;
+    lane->replay_has_more = lane->replay_waits = false;
     if (!r || weft_lane_replay_out(lane))
         return 0;
-    while (r->look > 0) {
+    while (!turn_is_over(r)) {
         struct weft_lane_batch *b = r->batch ? r->batch : weft_lane_get_batch(lane);
         if (!b)
             return UV_ENOMEM;
@@ -375,7 +393,10 @@ int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_b
         }
         weft_lane_replay_settle(lane, b); /* nothing of it is picked */
     }
-    lane->replay_has_more = lane->replaying != NULL;
+    if (!lane->replaying)
+        return 0; /* it has ended, and is main's now */
+    lane->replay_waits = r->is_stuck;
+    lane->replay_has_more = !r->is_stuck;
     return 0;
 }
 
@@ -428,12 +449,12 @@ static int count_letters(struct weft_lane_replay *r, struct weft_letters *letter
     int err = weft_letters_reader_open(letters, &reader, 0);
     if (err)
         return err;
-    while (weft_letters_reader_next(reader, &r->filter, &letter, &sequence) == 1) {
+    while ((err = weft_letters_reader_next(reader, &r->filter, &letter, &sequence)) == 1) {
         r->total_items += letter.n_items;
         weft_letters_reader_settle(reader, sequence);
     }
     weft_letters_reader_close(reader);
-    return 0;
+    return err;
 }
 
 static int open_letters(struct weft_lane *lane, struct weft_lane_replay *r)

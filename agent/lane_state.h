@@ -123,6 +123,7 @@ struct weft_lane {
     struct weft_lane_replay *replay;               /* the last one that main began; main's */
     uint64_t n_replays;
     bool replay_has_more;                          /* it stopped looking only to let the loop turn */
+    bool replay_waits;                             /* what it has to read cannot be read at the moment */
     unsigned live_in_a_row;                        /* live batches since the replay's last */
     _Atomic uint64_t replayed[WEFT_SIGNALS][WEFT_REPLAY_OUTCOMES];
 

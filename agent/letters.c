@@ -35,6 +35,7 @@ struct weft_letters {
     size_t n_gone, gone_room;
     uint64_t from, to;               /* crossed out and not written down yet; to 0: nothing */
     struct weft_letters_stats stats;
+    uint64_t corrupt_records;        /* that the journal had met when `stats` was counted */
     struct weft_buf text;            /* the head of a letter on its way into the journal */
 };
 
@@ -143,13 +144,13 @@ static struct weft_letters_reason *reason_of(struct weft_letters_stats *s, struc
     return r;
 }
 
-static void count(struct weft_letters *l, const struct weft_letter *letter, size_t bytes)
+static void count(struct weft_letters_stats *s, const struct weft_letter *letter, size_t bytes)
 {
-    struct weft_letters_reason *r = reason_of(&l->stats, letter->reason);
+    struct weft_letters_reason *r = reason_of(s, letter->reason);
 
-    l->stats.letters++;
-    l->stats.items += letter->n_items;
-    l->stats.bytes += bytes;
+    s->letters++;
+    s->items += letter->n_items;
+    s->bytes += bytes;
     r->letters++;
     r->items += letter->n_items;
 }
@@ -176,12 +177,14 @@ static void settle_head(struct weft_letters *l)
     weft_cursor_settle(l->keep, l->head.sequence);
 }
 
-/* Makes `head` the oldest letter that is there, giving back what was crossed out before it. False: there is none. */
-static bool find_head(struct weft_letters *l, struct weft_letter *ret_letter)
+/* Makes `head` the oldest letter that is there, giving back what was crossed out before it. 1; 0: there is none; UV_ENOMEM: it cannot be
+ * read at the moment. */
+static int find_head(struct weft_letters *l, struct weft_letter *ret_letter)
 {
     for (;;) {
-        if (!l->has_head && weft_cursor_next(l->keep, &l->head) <= 0)
-            return false;
+        int found = l->has_head ? 1 : weft_cursor_next(l->keep, &l->head);
+        if (found <= 0)
+            return found;
         l->has_head = true;
         if (l->head.sequence >= l->next)
             l->next = l->head.sequence;
@@ -189,7 +192,7 @@ static bool find_head(struct weft_letters *l, struct weft_letter *ret_letter)
             l->head_is_read = weft_letter_read(l->head.payload, &l->head_letter) == 0 && !l->head_letter.gone_last;
         if (l->head_is_read && !is_gone(l, l->head.sequence)) {
             *ret_letter = l->head_letter;
-            return true;
+            return 1;
         }
         settle_head(l);
     }
@@ -199,7 +202,7 @@ static bool evict(struct weft_letters *l)
 {
     struct weft_letter letter;
 
-    if (!find_head(l, &letter))
+    if (find_head(l, &letter) <= 0)
         return false;
     l->stats.evicted_items += letter.n_items;
     uncount(l, &letter);
@@ -262,7 +265,7 @@ int weft_letters_put(struct weft_letters *l, const struct weft_letter *letter)
     pthread_mutex_lock(&l->lock);
     int err = append(l, letter);
     if (!err) {
-        count(l, letter, l->text.len + letter->body.len);
+        count(&l->stats, letter, l->text.len + letter->body.len);
         l->stats.written_items += letter->n_items;
     }
     pthread_mutex_unlock(&l->lock);
@@ -315,10 +318,11 @@ int weft_letters_purge(struct weft_letters *l, const struct weft_letters_filter 
     struct weft_letter letter;
     uint64_t sequence, items = 0;
 
+    *ret_items = 0;
     int err = weft_letters_reader_open(l, &r, 0);
     if (err)
         return err;
-    while (weft_letters_reader_next(r, filter, &letter, &sequence) == 1) {
+    while ((err = weft_letters_reader_next(r, filter, &letter, &sequence)) == 1) {
         weft_letters_remove(l, sequence, &letter, WEFT_LETTERS_PURGED);
         weft_letters_reader_settle(r, sequence);
         items += letter.n_items;
@@ -326,7 +330,7 @@ int weft_letters_purge(struct weft_letters *l, const struct weft_letters_filter 
     weft_letters_flush(l);
     weft_letters_reader_close(r);
     *ret_items = items;
-    return 0;
+    return err;
 }
 
 /* ---- reading ---- */
@@ -379,8 +383,9 @@ int weft_letters_reader_look(struct weft_letters_reader *r, const struct weft_le
     struct weft_record record;
     struct weft_letter letter;
 
-    if (weft_cursor_next(r->cursor, &record) <= 0 || record.sequence > r->until)
-        return 0;
+    int found = weft_cursor_next(r->cursor, &record);
+    if (found <= 0 || record.sequence > r->until)
+        return found < 0 ? found : 0;
     if (record.sequence <= r->after || !is_there(r->letters, record.sequence) || weft_letter_read(record.payload, &letter)
         || !matches(filter, &letter))
         return WEFT_LETTERS_PASSED_OVER;
@@ -405,21 +410,63 @@ void weft_letters_reader_settle(struct weft_letters_reader *r, uint64_t sequence
     weft_cursor_settle(r->cursor, sequence);
 }
 
-/* ---- figures ---- */
+/* ---- counting anew ---- */
+/* Counts what can be read and is not crossed out. With the lock, or alone. */
+static int count_all(struct weft_letters *l)
+{
+    struct weft_cursor_options o = { .name = "count", .start = WEFT_CURSOR_OLDEST, .transient = true, .wake_fd = -1 };
+    struct weft_letters_stats s = { .n_reasons = 0 };
+    struct weft_letter letter;
+    struct weft_journal_stats j;
+    struct weft_record record;
+    struct weft_cursor *c;
+
+    int found, err = weft_cursor_open(&c, l->journal, &o);
+    if (err)
+        return err;
+    while ((found = weft_cursor_next(c, &record)) > 0) {
+        if (!is_gone(l, record.sequence) && weft_letter_read(record.payload, &letter) == 0 && !letter.gone_last)
+            count(&s, &letter, letter.size);
+        weft_cursor_settle(c, record.sequence);
+    }
+    weft_cursor_close(c);
+    if (found < 0)
+        return found;
+    weft_journal_stats(l->journal, &j);
+    l->corrupt_records = j.corrupt_records;
+    l->stats.letters = s.letters;
+    l->stats.items = s.items;
+    l->stats.bytes = s.bytes;
+    l->stats.n_reasons = s.n_reasons;
+    memcpy(l->stats.reasons, s.reasons, sizeof s.reasons);
+    return 0;
+}
+
+/* Somebody has met rotten bytes since the letters were counted; which of them were letters only a new count can tell. */
+static int take_away_what_rotted(struct weft_letters *l)
+{
+    uint64_t before = l->stats.items;
+    int err = count_all(l);
+
+    if (!err && before > l->stats.items)
+        l->stats.lost_items += before - l->stats.items;
+    return err;
+}
+
 void weft_letters_stats(struct weft_letters *l, struct weft_letters_stats *ret_stats)
 {
     struct weft_letter oldest = { .n_items = 0 };
     struct weft_journal_stats j;
 
-    weft_journal_stats(l->journal, &j);
     pthread_mutex_lock(&l->lock);
-    if (!find_head(l, &oldest)) { /* what rotted on a disk was counted and never came */
-        l->stats.letters = l->stats.items = l->stats.bytes = 0;
-        l->stats.n_reasons = 0;
-    }
+    int found = find_head(l, &oldest);
+    weft_journal_stats(l->journal, &j);
+    if (j.corrupt_records != l->corrupt_records || (found == 0 && l->stats.letters > 0))
+        found = take_away_what_rotted(l) ? UV_ENOMEM : found;
     *ret_stats = l->stats;
     pthread_mutex_unlock(&l->lock);
-    ret_stats->oldest_ns = oldest.refused_ns;
+    ret_stats->unreadable = found < 0;
+    ret_stats->oldest_ns = found > 0 ? oldest.refused_ns : 0;
     ret_stats->capacity_bytes = j.capacity_bytes;
 }
 
@@ -427,31 +474,22 @@ void weft_letters_stats(struct weft_letters *l, struct weft_letters_stats *ret_s
 /* What a letter's crossing out was written down in comes behind the letter: hence two rounds. */
 static int recover(struct weft_letters *l)
 {
-    const struct weft_letters_filter all = { NULL, 0 };
     struct weft_cursor_options o = { .name = "recovery", .start = WEFT_CURSOR_OLDEST, .transient = true, .wake_fd = -1 };
-    struct weft_letters_reader *r;
     struct weft_cursor *c;
     struct weft_record record;
     struct weft_letter letter;
-    uint64_t sequence;
 
-    int err = weft_cursor_open(&c, l->journal, &o);
+    int found, err = weft_cursor_open(&c, l->journal, &o);
     if (err)
         return err;
-    while (weft_cursor_next(c, &record) > 0) {
+    while ((found = weft_cursor_next(c, &record)) > 0) {
         if (record.n_items == 0 && weft_letter_read(record.payload, &letter) == 0 && letter.gone_last < record.sequence)
             for (uint64_t s = letter.gone_first > l->next ? letter.gone_first : l->next; s <= letter.gone_last; s++)
                 (void)cross_out(l, s);
         weft_cursor_settle(c, record.sequence);
     }
     weft_cursor_close(c);
-    err = weft_letters_reader_open(l, &r, 0);
-    while (!err && weft_letters_reader_next(r, &all, &letter, &sequence) == 1) {
-        count(l, &letter, letter.size);
-        weft_letters_reader_settle(r, sequence);
-    }
-    weft_letters_reader_close(err ? NULL : r);
-    return err;
+    return found < 0 ? found : count_all(l);
 }
 
 static int open_keep(struct weft_letters *l)

@@ -4,7 +4,7 @@
  *   (1) It never holds more than max_size bytes; the oldest letters go first, counted as evicted. They never go because a
  *       disk is full: then the new one is refused.
  *   (2) A letter that put() took is there until it is evicted, removed, or purged: in disk mode over any crash.
- *   (3) written = waiting + replayed + purged + evicted, in items, as long as nothing was found at the opening.
+ *   (3) written + found at the opening = waiting + replayed + purged + evicted + lost, in items.
  *   (4) Whoever reads gets only the letters that were there when it began, so a letter that is sent again and refused again
  *       (and so written anew) is not met twice.
  *
@@ -21,7 +21,7 @@
 struct weft_letters;
 
 /* Opens the journal and counts what is in it. `options`: as of weft_journal_open; name, max_size and the rest are the
- * caller's. 0, or what weft_journal_open says. */
+ * caller's. 0, or what weft_journal_open says; UV_ENOMEM also when not all of it can be read. */
 int weft_letters_open(struct weft_letters **ret_letters, const struct weft_journal_options *options);
 
 /* Every reader must be closed. Accepts NULL. */
@@ -43,8 +43,10 @@ struct weft_letters_reason {
 struct weft_letters_stats {
     uint64_t letters, items, bytes;     /* waiting; bytes of the messages */
     uint64_t capacity_bytes;
-    uint64_t oldest_ns;                 /* when the oldest was refused; 0: there is none */
+    bool unreadable;                    /* some cannot be read at the moment: what has rotted among them is not known */
+    uint64_t oldest_ns;                 /* when the oldest was refused; 0: there is none, or it cannot be read at the moment */
     uint64_t written_items, evicted_items, replayed_items, purged_items; /* since it was opened */
+    uint64_t lost_items;                /* rotted on the disk since then */
     size_t n_reasons;                   /* of what waits; the last may be "other" */
     struct weft_letters_reason reasons[WEFT_LETTERS_REASONS];
 };
@@ -65,8 +67,8 @@ struct weft_letters_reader;
 int weft_letters_reader_open(struct weft_letters *l, struct weft_letters_reader **ret_reader, uint64_t after);
 void weft_letters_reader_close(struct weft_letters_reader *r); /* accepts NULL */
 
-/* 1: *ret_letter is the next one that matches; 0: there is none left. *ret_sequence names the letter. The slices are good
- * until a call of settle passes it. */
+/* 1: *ret_letter is the next one that matches; 0: there is none left; UV_ENOMEM: there may be, and they cannot be read at the moment.
+ * *ret_sequence names the letter. The slices are good until a call of settle passes it. */
 int weft_letters_reader_next(struct weft_letters_reader *r, const struct weft_letters_filter *filter,
                              struct weft_letter *ret_letter, uint64_t *ret_sequence);
 
@@ -85,7 +87,7 @@ enum weft_letters_end { WEFT_LETTERS_REPLAYED, WEFT_LETTERS_PURGED };
 void weft_letters_remove(struct weft_letters *l, uint64_t sequence, const struct weft_letter *letter, enum weft_letters_end end);
 void weft_letters_flush(struct weft_letters *l);
 
-/* Removes every letter that matches; items removed, or UV_ENOMEM. */
+/* Removes every letter that matches. UV_ENOMEM: there may be more that cannot be read at the moment. *ret_items were removed in any case. */
 int weft_letters_purge(struct weft_letters *l, const struct weft_letters_filter *filter, uint64_t *ret_items);
 
 #endif

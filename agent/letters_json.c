@@ -41,6 +41,8 @@ void weft_letters_put_summary(struct weft_buf *b, const char *exporter, struct w
     put_number(b, "replayed_items", s.replayed_items);
     put_number(b, "purged_items", s.purged_items);
     put_number(b, "evicted_items", s.evicted_items);
+    put_number(b, "lost_items", s.lost_items);
+    put_bool(b, "unreadable", s.unreadable);
     put_key(b, "reasons");
     weft_buf_append_byte(b, '[');
     qsort(s.reasons, s.n_reasons, sizeof *s.reasons, by_items);
@@ -197,9 +199,10 @@ int weft_letters_put_page(struct weft_buf *b, const char *exporter, struct weft_
 {
     struct weft_letters_reader *r;
     struct weft_letter letter;
-    uint64_t sequence, last = 0;
+    uint64_t sequence, last = after;
     bool more = false;
     unsigned n = 0;
+    int found = 0;
 
     int err = weft_letters_reader_open(l, &r, after);
     if (err)
@@ -208,7 +211,7 @@ int weft_letters_put_page(struct weft_buf *b, const char *exporter, struct weft_
     put_text(b, "exporter", exporter);
     put_key(b, "letters");
     weft_buf_append_byte(b, '[');
-    while (!more && weft_letters_reader_next(r, filter, &letter, &sequence) == 1) {
+    while (!more && (found = weft_letters_reader_next(r, filter, &letter, &sequence)) == 1) {
         more = n++ == limit;
         if (!more) {
             put_letter(b, &letter, sequence);
@@ -216,8 +219,9 @@ int weft_letters_put_page(struct weft_buf *b, const char *exporter, struct weft_
         }
     }
     weft_buf_append_byte(b, ']');
+    put_bool(b, "unreadable", found < 0);
     put_key(b, "next");
-    if (more)
+    if (more || found < 0)
         weft_json_put_uint(b, last);
     else
         weft_buf_append_str(b, "null");

@@ -9,8 +9,9 @@
  * totals, and reasons with their counts, the most frequent first. */
 void weft_letters_put_summary(struct weft_buf *b, const char *exporter, struct weft_letters *l);
 
-/* Appends {"exporter":..,"letters":[..],"next":..}: at most `limit` letters behind sequence `after`, each with what is known of the
- * refusal and a preview of its first items; next: what to ask for as `after` next, or null. 0 or UV_ENOMEM. */
+/* Appends {"exporter":..,"letters":[..],"unreadable":..,"next":..}: at most `limit` letters behind sequence `after`, each with what is
+ * known of the refusal and a preview of its first items; next: what to ask for as `after` next, or null; unreadable: what follows
+ * cannot be read at the moment. 0 or UV_ENOMEM. */
 int weft_letters_put_page(struct weft_buf *b, const char *exporter, struct weft_letters *l, const struct weft_letters_filter *filter,
                           uint64_t after, unsigned limit);
 

@@ -339,6 +339,7 @@ static uint64_t letter_written(const struct weft_letters_stats *s)  { return s->
 static uint64_t letter_evicted(const struct weft_letters_stats *s)  { return s->evicted_items; }
 static uint64_t letter_replayed(const struct weft_letters_stats *s) { return s->replayed_items; }
 static uint64_t letter_purged(const struct weft_letters_stats *s)   { return s->purged_items; }
+static uint64_t letter_lost(const struct weft_letters_stats *s)     { return s->lost_items; }
 
 static void write_letter_items(struct weft_metrics_page *p)    { put_letters(p, "", letter_items); }
 static void write_letter_bytes(struct weft_metrics_page *p)    { put_letters(p, "", letter_bytes); }
@@ -346,6 +347,7 @@ static void write_letter_written(struct weft_metrics_page *p)  { put_letters(p, 
 static void write_letter_evicted(struct weft_metrics_page *p)  { put_letters(p, "_total", letter_evicted); }
 static void write_letter_replayed(struct weft_metrics_page *p) { put_letters(p, "_total", letter_replayed); }
 static void write_letter_purged(struct weft_metrics_page *p)   { put_letters(p, "_total", letter_purged); }
+static void write_letter_lost(struct weft_metrics_page *p)     { put_letters(p, "_total", letter_lost); }
 
 static void put_recovered(struct weft_metrics_page *p, const char *exporter, const struct weft_lane_stats *s)
 {
@@ -469,6 +471,7 @@ static const struct weft_metrics_family families[] = {
       "Items of dead letters that a replay has ended: the back end took them, or refused them once more into a new letter.",
       write_letter_replayed },
     { "weft_dead_letter_purged_items", "counter", "", "exporter", "Items of dead letters that somebody purged.", write_letter_purged },
+    { "weft_dead_letter_lost_items", "counter", "", "exporter", "Items of dead letters that have rotted on the disk.", write_letter_lost },
     { "weft_queue_items", "gauge", "", "exporter", "Items in the journal that the exporter has not settled yet.", write_queue_items },
     { "weft_queue_bytes", "gauge", "bytes", "exporter", "Bytes in the journal that the exporter has not settled yet.",
       write_queue_bytes },

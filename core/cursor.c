@@ -16,6 +16,7 @@
 #include "core/segment_scan.h"
 
 #include <assert.h>
+#include <uv.h>
 
 static void publish_settled(struct weft_cursor *c)
 {
@@ -102,7 +103,8 @@ static struct weft_entry *readable_there(struct weft_cursor *c, struct weft_plac
     bool bad = false;
     size_t from = p->offset;
 
-    if (!is_mapped(c, p->segment))
+    c->unmapped = !is_mapped(c, p->segment);
+    if (c->unmapped)
         return NULL;
     struct weft_entry *e = weft_segment_read(p->segment, &p->offset, &p->sequence, &bad);
     if (bad)
@@ -116,6 +118,12 @@ static bool has_holes(const struct weft_segment *s)
 {
     return s->guard >= 0 && weft_sigbus_hits(s->guard) > 0 && atomic_load_explicit(&s->closed, memory_order_acquire)
            && atomic_load_explicit(&s->writers, memory_order_acquire) == 0;
+}
+
+/* Nothing was found at the read place, which is not at the end of its segment. */
+static int why_nothing(const struct weft_cursor *c)
+{
+    return c->read.segment->verify && c->unmapped ? UV_ENOMEM : 0;
 }
 
 /* The entry at a place if it is published (or abandoned); NULL otherwise. */
@@ -189,7 +197,9 @@ int weft_cursor_next(struct weft_cursor *c, struct weft_record *ret_record)
             step(&c->read, e);
         if (empty_handed && !same_place(&c->settled, &c->read))
             pass(c);
-        if (!e && (!at_end(&c->read) || !cross(c)))
+        if (!e && !at_end(&c->read))
+            return why_nothing(c);
+        if (!e && !cross(c))
             return 0;
     }
 }

@@ -270,7 +270,8 @@ void weft_journal_parked(struct weft_journal *j, void (*visit)(void *ctx, const 
 /* Forgets a parked place and what it held. WEFT_ERR_NOT_FOUND: no such name is parked. Any thread. */
 int weft_journal_release(struct weft_journal *j, const char *name);
 
-/* 1: *ret_record is the next record and the read place is behind it. 0: nothing published there yet. */
+/* 1: *ret_record is the next record and the read place is behind it. 0: nothing published there yet. UV_ENOMEM: there is, and it cannot
+ * be mapped at the moment; ask again later (a cursor that is armed is woken for it). */
 int weft_cursor_next(struct weft_cursor *c, struct weft_record *ret_record);
 
 /* All records up to and including `sequence` are done: their slices are gone after this call. */

@@ -91,6 +91,7 @@ struct weft_cursor {
     bool parked;                    /* no reader; under the lock */
     bool unresolved;                /* found on disk: settled.offset is still to be found out by the next reader */
     bool stuck;                     /* its segment could not be mapped: wake it to try again; under the lock */
+    bool unmapped;                  /* the same, of the last look, for the reader */
     uint64_t parked_wall_ns;
     int wake_fd;
     struct weft_cursor *next;       /* in the journal's list */
