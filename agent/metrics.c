@@ -441,7 +441,8 @@ static const struct weft_metrics_family families[] = {
     { "weft_receiver_accepted_items", "counter", "", "receiver, signal",
       "Spans, log records or data points that a receiver took and acknowledged.", write_accepted },
     { "weft_receiver_refused_items", "counter", "", "receiver, signal, reason",
-      "Items that a receiver refused; the client was told so.", write_refused },
+      "Items that a receiver refused; the client was told so, as often as it asked. Of a file that has to wait: its lines, once each; they are "
+      "read later.", write_refused },
     { "weft_receiver_delayed_requests", "counter", "", "receiver, signal",
       "Requests that a receiver took and answered later, because a journal was filling up; or records of a file behind which it "
       "read on later.", write_delayed },

@@ -188,12 +188,23 @@ static int verdict(int err, enum weft_refusal *ret_reason)
     }
 }
 
+/* How many items a refusal counts: a client hears of each, a file offers the same lines until they are taken. */
+static uint64_t items_refused(const struct weft_record *record, int err)
+{
+    if (record->source.id == 0 || err == WEFT_ERR_MALFORMED)
+        return record->n_items;
+    if (err == WEFT_ERR_TOO_LARGE)
+        return record->n_items == 1 ? 1 : 0;
+    assert(record->n_offered <= record->n_items);
+    return record->n_items - record->n_offered;
+}
+
 static int refused(struct sink *s, const struct weft_record *record, int err)
 {
     enum weft_refusal reason;
 
     err = verdict(err, &reason);
-    refuse(&s->base, reason, record->n_items);
+    refuse(&s->base, reason, items_refused(record, err));
     return err;
 }
 
@@ -345,7 +356,8 @@ static int weigh(struct sink *s, const struct weft_record *record)
         return 0;
     }
     s->base.retry_after_s = weft_shed_wait_s(worth, permille);
-    refuse(&s->base, worth == WEFT_WORTH_DEBUG ? WEFT_REFUSAL_SHED_DEBUG : WEFT_REFUSAL_SHED_INFO, record->n_items);
+    refuse(&s->base, worth == WEFT_WORTH_DEBUG ? WEFT_REFUSAL_SHED_DEBUG : WEFT_REFUSAL_SHED_INFO,
+           items_refused(record, WEFT_ERR_SHED));
     return WEFT_ERR_SHED;
 }
 

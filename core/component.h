@@ -61,7 +61,9 @@ struct weft_sink {
      *   WEFT_ERR_DRAINING   the same, because of shutdown
      *   WEFT_ERR_TOO_LARGE  it can never fit; say 413
      *   WEFT_ERR_MALFORMED  a processor could not read it
-     * Counts accepted items on 0 and refused items on every error; the receiver must not count again. */
+     * Counts accepted items on 0 and refused items on every error; the receiver must not count again. What comes from a source (a
+     * file) is offered again and again until it is taken: of what is put off, record->n_offered says how much has been before, and
+     * what is too large with more than one item comes in parts and does not count at all. */
     int (*commit)(struct weft_sink *sink, struct weft_record *record);
     /* Asked right after a commit that returned 0, by a receiver whose clients believe its yes. False: say yes now. True: the
      * record is not durable yet, or its yes is held back (delay_ms), and commit->done follows, never from within this call. How

@@ -47,6 +47,7 @@ struct weft_record {
     uint32_t first_item;         /* number of the first item; not 0 only in what is left of a record that is sent again */
     struct weft_source source;
     bool again;                  /* not kept: a journal that has this source's position may have the record already */
+    uint32_t n_offered;          /* not kept: so many of its first items were put off before, and counted as refused then */
     struct weft_slice payload;   /* the OTLP bytes */
 };
 

@@ -97,7 +97,7 @@ bool weft_filelog_file_poll(struct weft_filelog_file *f, struct weft_filelog_scr
 void weft_filelog_file_restart(struct weft_filelog_file *f, uint64_t id, uint64_t now_ms)
 {
     f->id = id;
-    f->position = f->pending = f->base = f->again_until = 0;
+    f->position = f->pending = f->base = f->again_until = f->offered_until = 0;
     f->tail_len = 0;
     f->looked_size = 0;
     f->looked_mtime_ns = 0;
@@ -221,6 +221,7 @@ static int gather(struct weft_filelog_reader *r, const struct weft_filelog_file 
     size_t taken;
 
     weft_filelog_batch_reset(&r->batch);
+    r->n_offered = 0;
     while (rest.len > 0 && r->batch.payload.len < r->payload_target && r->batch.n_items < max_items &&
            next_line(r, rest, flush, &line, &taken)) {
         rest = weft_slice_of(rest.data + taken, rest.len - taken);
@@ -232,6 +233,8 @@ static int gather(struct weft_filelog_reader *r, const struct weft_filelog_file 
         if (err)
             return err;
         r->malformed_lines += r->line.malformed;
+        if (f->position + (bytes.len - rest.len) <= f->offered_until)
+            r->n_offered = r->batch.n_items;
     }
     *ret_taken = bytes.len - rest.len;
     return weft_filelog_batch_finish(&r->batch);
@@ -274,6 +277,7 @@ static int commit(const struct weft_filelog_file *f, struct weft_filelog_reader 
         .n_items = r->batch.n_items,
         .source = { f->id, weft_filelog_mark(f->position + taken, tail_at(f, r, taken, &tail_len)) },
         .again = f->position < f->again_until,
+        .n_offered = r->n_offered,
         .payload = weft_buf_slice(&r->batch.payload),
     };
 
@@ -312,6 +316,8 @@ static int settle_lines(struct weft_filelog_file *f, struct weft_filelog_reader 
     if (is_for_later(err)) {
         r->split_lines = split;
         r->malformed_lines = malformed;
+        if (f->offered_until < f->position + *ret_taken)
+            f->offered_until = f->position + *ret_taken;
         return err;
     }
     return 0;

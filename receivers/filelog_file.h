@@ -41,6 +41,7 @@ struct weft_filelog_file {
     uint64_t base;              /* where journals stand that do not know the id */
     bool base_is_newer;         /* base may be ahead of what a journal says */
     uint64_t again_until;       /* up to here some journals have what others still lack */
+    uint64_t offered_until;     /* lines up to here have been offered to the sink and put off */
     uint64_t pending;           /* bytes behind position that are no whole line yet */
     uint64_t ready_ms;          /* it is not read before: a journal fills up */
     uint64_t grown_ms;          /* when the file was last seen to grow */
@@ -86,6 +87,7 @@ struct weft_filelog_reader {
     size_t print_size;           /* bytes of a file's beginning by which it is known */
     size_t payload_target;       /* no further line is added once the payload has this size */
     uint64_t flush_ms;
+    uint32_t n_offered;          /* of the first records in `batch`: the sink has put them off before */
     uint64_t split_lines, malformed_lines; /* counts since the start */
     uint64_t commits;            /* the same */
     uint32_t delay_ms;           /* what the sink asked for behind the last step */

@@ -174,6 +174,36 @@ static void a_journal_on_disk_keeps_the_place_of_a_record_that_processors_emptie
     }
 }
 
+/* A client that is refused hears it each time; a file offers the same lines until they are taken, and what is too large in parts. */
+static void a_line_of_a_file_is_counted_once_when_it_is_put_off(void **state)
+{
+    static uint8_t large[MIB];
+    const struct { const char *what; uint64_t source; uint32_t n, n_offered; size_t len; int err; enum weft_refusal reason; uint64_t counted; } cases[] = {
+        { "a client's request",                   0,      3, 0, 4,   WEFT_ERR_DRAINING,  WEFT_REFUSAL_DRAINING,  3 },
+        { "the lines of a file",                  SOURCE, 3, 0, 4,   WEFT_ERR_DRAINING,  WEFT_REFUSAL_DRAINING,  3 },
+        { "the same lines again",                 SOURCE, 3, 3, 4,   WEFT_ERR_DRAINING,  WEFT_REFUSAL_DRAINING,  0 },
+        { "the same lines and others",            SOURCE, 5, 3, 4,   WEFT_ERR_DRAINING,  WEFT_REFUSAL_DRAINING,  2 },
+        { "a client's request that never fits",   0,      3, 0, MIB, WEFT_ERR_TOO_LARGE, WEFT_REFUSAL_TOO_LARGE, 3 },
+        { "lines that come in parts",             SOURCE, 3, 0, MIB, WEFT_ERR_TOO_LARGE, WEFT_REFUSAL_TOO_LARGE, 0 },
+        { "a line that never fits",               SOURCE, 1, 1, MIB, WEFT_ERR_TOO_LARGE, WEFT_REFUSAL_TOO_LARGE, 1 },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_record r = { .n_items = cases[i].n, .n_offered = cases[i].n_offered, .source = { cases[i].source, 10 },
+                                 .payload = weft_slice_of(large, cases[i].len) };
+        struct weft_intake_stats stats;
+        open_all(false, false);
+        if (cases[i].err == WEFT_ERR_DRAINING)
+            weft_intake_drain(t.intake);
+        int err = t.sink->commit(t.sink, &r);
+        weft_intake_stats(t.intake, &stats);
+        if (err != cases[i].err || stats.refused_items[cases[i].reason] != cases[i].counted)
+            fail_msg("%s: %d, counted %d", cases[i].what, err, (int)stats.refused_items[cases[i].reason]);
+        close_all();
+    }
+}
+
 static struct weft_cursor *reader_of(size_t journal)
 {
     struct weft_cursor *c = NULL;
@@ -236,6 +266,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         IN_DIRECTORY(a_journal_leaves_out_what_it_has_and_takes_what_it_has_not),
         IN_DIRECTORY(a_journal_on_disk_keeps_the_place_of_a_record_that_processors_emptied),
+        IN_DIRECTORY(a_line_of_a_file_is_counted_once_when_it_is_put_off),
         IN_DIRECTORY(a_mark_passes_in_memory_when_every_exporter_of_every_journal_is_done),
         IN_DIRECTORY(a_mark_passes_on_disk_when_the_record_is_there),
     };

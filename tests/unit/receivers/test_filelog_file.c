@@ -23,6 +23,7 @@ struct sink {
     unsigned refuse_next;     /* so many times WEFT_ERR_FULL */
     size_t too_large;         /* payloads over this are WEFT_ERR_TOO_LARGE; 0: none are */
     unsigned commits, calls, too_large_for_good;
+    uint32_t n_offered;       /* of the last record that was refused for now */
     struct weft_source source;
     uint64_t items;
     /* As a set of journals: where each stands, and what it was given. */
@@ -71,6 +72,7 @@ static int on_commit(struct weft_sink *base, struct weft_record *record)
     s->calls++;
     if (s->refuse_next > 0) {
         s->refuse_next--;
+        s->n_offered = record->n_offered;
         return WEFT_ERR_FULL;
     }
     if (s->too_large && record->payload.len > s->too_large) {
@@ -254,6 +256,29 @@ static void a_refused_commit_is_repeated_with_the_same_lines(void **state)
         assert_int_equal(f->position, 0);
     }
     append(t.path, "three\n");
+    assert_int_equal(pump(f), 0);
+    assert_bodies("one\ntwo\nthree\n");
+    weft_filelog_file_close(f);
+}
+
+static void lines_that_were_put_off_are_known_when_they_are_offered_again(void **state)
+{
+    (void)state;
+    append(t.path, "one\ntwo\n");
+    struct weft_filelog_file *f = open_path(t.path);
+    t.sink.refuse_next = 5;
+    assert_int_equal(pump(f), WEFT_ERR_FULL);
+    assert_int_equal(t.sink.n_offered, 0);
+    assert_int_equal(pump(f), WEFT_ERR_FULL);
+    assert_int_equal(t.sink.n_offered, 2);
+    append(t.path, "three\nno end");
+    assert_int_equal(pump(f), WEFT_ERR_FULL);
+    assert_int_equal(t.sink.n_offered, 2);
+    assert_int_equal(pump(f), WEFT_ERR_FULL);
+    assert_int_equal(t.sink.n_offered, 3);
+    weft_filelog_file_restart(f, 77, t.now);
+    assert_int_equal(pump(f), WEFT_ERR_FULL);
+    assert_int_equal(t.sink.n_offered, 0);
     assert_int_equal(pump(f), 0);
     assert_bodies("one\ntwo\nthree\n");
     weft_filelog_file_close(f);
@@ -584,6 +609,7 @@ int main(int argc, char **argv)
         IN_DIRECTORY(without_a_period_a_last_line_waits_for_its_newline_until_the_file_is_gone),
         IN_DIRECTORY(a_last_line_is_taken_as_it_is_after_a_while),
         IN_DIRECTORY(a_refused_commit_is_repeated_with_the_same_lines),
+        IN_DIRECTORY(lines_that_were_put_off_are_known_when_they_are_offered_again),
         IN_DIRECTORY(a_record_that_is_too_large_is_made_of_fewer_lines),
         IN_DIRECTORY(a_line_that_can_never_fit_is_left_to_the_sink_to_count),
         IN_DIRECTORY(a_long_line_becomes_several_between_characters),
