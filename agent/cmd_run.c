@@ -388,9 +388,11 @@ static int begin(struct run *r)
     (void)uv_timer_init(&r->loop, &r->tend);
     r->tend.data = r;
     (void)uv_timer_start(&r->tend, on_tend, TEND_MS, TEND_MS);
-    err = open_admin(r, r->config->service.telemetry_endpoint);
+    err = weft_shelf_new(&r->shelf, &r->log);
+    if (!err) /* before any port: a second agent of the same configuration is to hear whose directory it is */
+        err = weft_shelf_hold(r->shelf, &r->config->service);
     if (!err)
-        err = weft_shelf_new(&r->shelf, &r->log);
+        err = open_admin(r, r->config->service.telemetry_endpoint);
     return err ? err : start_runtime(r, r->config);
 }
 

@@ -252,6 +252,11 @@ static int prepare_directory(struct weft_shelf *s, const char *directory)
     return is_held(s, directory) ? 0 : lock_directory(s, directory);
 }
 
+int weft_shelf_hold(struct weft_shelf *s, const struct weft_service *service)
+{
+    return service->journal_mode == WEFT_SERVICE_DISK ? prepare_directory(s, service->journal_directory) : 0;
+}
+
 /* Directories that neither the configuration nor an entry needs any more. */
 static void let_directories_go(struct weft_shelf *s)
 {
@@ -280,7 +285,7 @@ int weft_shelf_begin(struct weft_shelf *s, const struct weft_service *service, s
     for (struct entry *e = s->first; e; e = next_of(e))
         e->shown.claimed = e->shown.orphan = e->settled_before = false;
     weft_shelf_letters_begin(s->letters);
-    return service->journal_mode == WEFT_SERVICE_DISK ? prepare_directory(s, service->journal_directory) : 0;
+    return weft_shelf_hold(s, service);
 }
 
 /* A journal in memory changes its size where it is; what does not fit yet keeps the old one. */

@@ -52,6 +52,10 @@ void weft_shelf_free(struct weft_shelf *s);
 /* Lines of the shelf go there from now on; *log is copied. */
 void weft_shelf_set_log(struct weft_shelf *s, const struct weft_log *log);
 
+/* Takes the directory of `service` for this process before anything else is opened: in disk mode makes and locks it, as begin does.
+ * 0, or a negative code after one log line. */
+int weft_shelf_hold(struct weft_shelf *s, const struct weft_service *service);
+
 /* Begins a round for a configuration with `n_pipelines`; `service` is borrowed until the next. In disk mode makes and locks the
  * directory. 0, or a negative code after one log line. No cursor may be open. */
 int weft_shelf_begin(struct weft_shelf *s, const struct weft_service *service, size_t n_pipelines);
