@@ -11,13 +11,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 10, STEP = 16 << 10 };
+enum { STEP = 16 << 10 };
 
-static int connect_to(const char *endpoint)
+static int connect_to(const char *endpoint, unsigned patience_s)
 {
     struct sockaddr_storage address;
     socklen_t len;
-    const struct timeval wait = { .tv_sec = PATIENCE_S };
+    const struct timeval wait = { .tv_sec = patience_s };
 
     int err = weft_endpoint_parse(endpoint, &address, &len);
     if (err)
@@ -73,10 +73,10 @@ static int take_apart(struct weft_slice answer, struct weft_buf *out)
     return out->err ? out->err : (int)strtol((const char *)answer.data + 9, NULL, 10);
 }
 
-int weft_admin_ask(const char *endpoint, const char *method, const char *path, struct weft_buf *out)
+int weft_admin_ask(const char *endpoint, const char *method, const char *path, unsigned patience_s, struct weft_buf *out)
 {
     struct weft_buf request, answer;
-    int fd = connect_to(endpoint);
+    int fd = connect_to(endpoint, patience_s);
 
     if (fd < 0)
         return fd;

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 32 << 20, FIRST_WAIT_MS = 20, LONGEST_WAIT_MS = 500, STALLED = 3 };
+enum { ANSWER_MAX = 32 << 20, FIRST_WAIT_MS = 20, LONGEST_WAIT_MS = 500, STALLED = 3, PATIENCE_S = 10 };
 
 /* ---- asking ---- */
 static int no_agent(const struct weft_remote *r, int err)
@@ -39,7 +39,7 @@ static int refused(const struct weft_remote *r, int status, struct weft_slice bo
 int weft_remote_ask(const struct weft_remote *r, const char *method, const char *path, struct weft_buf *out)
 {
     weft_buf_reset(out);
-    int status = weft_admin_ask(r->endpoint, method, path, out);
+    int status = weft_admin_ask(r->endpoint, method, path, PATIENCE_S, out);
 
     if (status < 0)
         return no_agent(r, status);
