@@ -3,8 +3,8 @@
 #include "agent/lane.h"
 #include "core/clock.h"
 #include "core/err.h"
+#include "tests/support/await.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, PATIENCE_MS = 20000, HELD = 64, PLACES = 3, NEVER_MS = 3600000 };
+enum { MIB = 1 << 20, HELD = 64, PLACES = 3, NEVER_MS = 3600000 };
 
 enum mood {
     SENDS,        /* at the next tick */
@@ -229,16 +229,6 @@ static struct weft_lane_stats stats_of(struct fixture *x)
     weft_lane_stats(x->lane, &s);
     return s;
 }
-
-#define AWAIT(what)                                                        \
-    do {                                                                   \
-        uint64_t give_up = weft_clock_mono_ms() + PATIENCE_MS;             \
-        while (!(what)) {                                                  \
-            if (weft_clock_mono_ms() > give_up)                            \
-                fail_msg("waited in vain for: %s", #what);                 \
-            sched_yield();                                                 \
-        }                                                                  \
-    } while (0)
 
 static void append(struct fixture *x, unsigned n)
 {

@@ -4,9 +4,9 @@
 #include "agent/lane_replay.h"
 #include "core/clock.h"
 #include "core/err.h"
+#include "tests/support/await.h"
 #include "tests/support/fake_lane.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, PATIENCE_MS = 20000, SEEN = 16384 };
+enum { MIB = 1 << 20, SEEN = 16384 };
 
 /* ---- a back end that judges each item by a letter of `plan`, which is used again and again:
  *   s sent    a, b refused, "mapping" with words of its own    h the request as a whole refused (400)    d left out
@@ -163,17 +163,9 @@ static uint64_t lost(const struct weft_lane_stats *s, enum weft_lane_loss loss, 
 /* Waits until nothing waits; the sum must add up then. */
 static struct weft_lane_stats settled(struct fixture *f)
 {
-    uint64_t give_up = weft_clock_mono_ms() + PATIENCE_MS;
     struct weft_lane_stats s;
 
-    for (;;) {
-        weft_lane_stats(f->lane, &s);
-        if (s.waiting_items == 0)
-            break;
-        if (weft_clock_mono_ms() > give_up)
-            fail_msg("%d items still wait", (int)s.waiting_items);
-        sched_yield();
-    }
+    AWAIT((weft_lane_stats(f->lane, &s), s.waiting_items == 0));
     assert_int_equal(f->taken, s.sent_items[WEFT_LOGS] + lost(&s, WEFT_LANE_FAILED, NULL) + lost(&s, WEFT_LANE_DROPPED, NULL));
     return s;
 }
@@ -291,20 +283,18 @@ static void what_cannot_be_kept_is_dropped_for_a_reason_of_its_own(void **state)
 }
 
 /* ---- sending again ---- */
-static struct weft_replay_progress replay(struct fixture *f, struct weft_replay_setup setup)
+static struct weft_replay_progress ended(struct fixture *f)
 {
-    uint64_t give_up = weft_clock_mono_ms() + PATIENCE_MS;
     struct weft_replay_progress p;
 
+    AWAIT((weft_lane_replay_progress(f->lane, &p), p.state != WEFT_REPLAY_RUNNING));
+    return p;
+}
+
+static struct weft_replay_progress replay(struct fixture *f, struct weft_replay_setup setup)
+{
     assert_int_equal(weft_lane_replay_begin(f->lane, &setup), 0);
-    for (;;) {
-        weft_lane_replay_progress(f->lane, &p);
-        if (p.state != WEFT_REPLAY_RUNNING)
-            return p;
-        if (weft_clock_mono_ms() > give_up)
-            fail_msg("the replay does not end: %d of %d items", (int)p.seen_items, (int)p.total_items);
-        sched_yield();
-    }
+    return ended(f);
 }
 
 static bool was_seen(const struct fake *f, uint64_t from, uint64_t journal, uint64_t sequence, uint32_t item)
@@ -510,22 +500,18 @@ static void a_replay_that_waits_holds_no_records_that_it_passed_over(void **stat
 {
     struct fixture *f = *state;
     struct weft_replay_setup setup = { .since_ns = 1000, .until_ns = 1000 };
-    struct weft_replay_progress p;
 
     take(f, 0, 1);
     take_bytes(f, 7 * MIB / 2); /* too late, and kept */
     (void)settled(f);
     f->fake.plan = "r";
-    uint64_t sends = f->fake.n_sends, give_up = weft_clock_mono_ms() + PATIENCE_MS;
+    uint64_t sends = f->fake.n_sends;
     assert_int_equal(weft_lane_replay_begin(f->lane, &setup), 0);
-    while (f->fake.n_sends < sends + 2 && weft_clock_mono_ms() < give_up)
-        sched_yield();
+    AWAIT(f->fake.n_sends >= sends + 2);
     take_bytes(f, 6 * MIB); /* the room of those that are only kept is for these */
     f->fake.plan = "s";
     (void)settled(f);
-    do
-        weft_lane_replay_progress(f->lane, &p);
-    while (p.state == WEFT_REPLAY_RUNNING && weft_clock_mono_ms() < give_up);
+    struct weft_replay_progress p = ended(f);
     assert_int_equal(p.state, WEFT_REPLAY_DONE);
     assert_int_equal(p.sent_items, 1);
 }
@@ -533,22 +519,17 @@ static void a_replay_that_waits_holds_no_records_that_it_passed_over(void **stat
 static void a_replay_that_fails_goes_on_until_it_is_cancelled_and_loses_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct weft_replay_progress p;
 
     f->fake.plan = "h";
     take(f, 0, 5);
     (void)settled(f);
     f->fake.plan = "r";
-    uint64_t sends = f->fake.n_sends, give_up = weft_clock_mono_ms() + PATIENCE_MS;
+    uint64_t sends = f->fake.n_sends;
     assert_int_equal(weft_lane_replay_begin(f->lane, &all_letters), 0);
     assert_int_equal(weft_lane_replay_begin(f->lane, &all_letters), UV_EBUSY);
-    while (f->fake.n_sends < sends + 3 && weft_clock_mono_ms() < give_up)
-        sched_yield();
+    AWAIT(f->fake.n_sends >= sends + 3);
     weft_lane_replay_cancel(f->lane);
-    do
-        weft_lane_replay_progress(f->lane, &p);
-    while (p.state == WEFT_REPLAY_RUNNING && weft_clock_mono_ms() < give_up);
-    assert_int_equal(p.state, WEFT_REPLAY_CANCELLED);
+    assert_int_equal(ended(f).state, WEFT_REPLAY_CANCELLED);
     assert_string_equal(letters_of(f), "1/0+5 http_400 no such i; ");
     f->fake.plan = "s";
     assert_int_equal(replay(f, all_letters).sent_items, 5);
@@ -566,8 +547,7 @@ static void stopping_does_not_wait_for_a_replay(void **state)
     f->fake.plan = "r";
     uint64_t sends = f->fake.n_sends;
     assert_int_equal(weft_lane_replay_begin(f->lane, &all_letters), 0);
-    while (f->fake.n_sends < sends + 2)
-        sched_yield();
+    AWAIT(f->fake.n_sends >= sends + 2);
     uint64_t began = weft_clock_mono_ms();
     weft_lane_drain(f->lane, began + PATIENCE_MS);
     assert_int_equal(weft_lane_join(f->lane, NULL), 0);

@@ -3,8 +3,8 @@
 #include "agent/lane.h"
 #include "core/clock.h"
 #include "core/err.h"
+#include "tests/support/await.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, PATIENCE_MS = 20000, LONG_MS = 60000 };
+enum { MIB = 1 << 20, LONG_MS = 60000 };
 enum mood { SENDS, FAILS, HANGS };
 
 struct fake {
@@ -50,16 +50,6 @@ static void fake_stop(struct weft_exporter *self)
 }
 
 static const struct weft_exporter_type type = { .name = "fake", .size = sizeof(struct fake), .send = fake_send, .stop = fake_stop };
-
-#define AWAIT(what)                                                        \
-    do {                                                                   \
-        uint64_t give_up = weft_clock_mono_ms() + PATIENCE_MS;             \
-        while (!(what)) {                                                  \
-            if (weft_clock_mono_ms() > give_up)                            \
-                fail_msg("waited in vain for: %s", #what);                 \
-            sched_yield();                                                 \
-        }                                                                  \
-    } while (0)
 
 static struct weft_journal *open_journal(void)
 {

@@ -2,13 +2,12 @@
 /* Dead letters on a disk whose files cannot be mapped for want of memory, or have rotted: what is said of them is true. */
 #include "agent/lane_replay.h"
 #include "agent/letters_json.h"
-#include "core/clock.h"
 #include "core/err.h"
+#include "tests/support/await.h"
 #include "tests/support/fake_lane.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -20,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, PATIENCE_MS = 20000, LETTERS = 9000, ITEMS = 2 };
+enum { MIB = 1 << 20, LETTERS = 9000, ITEMS = 2 };
 
 /* ---- the system's mapping of files, which fails after so many that succeed ---- */
 enum { ALL = 1 << 30 };
@@ -265,16 +264,6 @@ static void fake_stop(struct weft_exporter *self)
 }
 
 static const struct weft_exporter_type type = { .name = "fake", .size = sizeof(struct fake), .send = fake_send, .stop = fake_stop };
-
-#define AWAIT(what)                                                        \
-    do {                                                                   \
-        uint64_t give_up = weft_clock_mono_ms() + PATIENCE_MS;             \
-        while (!(what)) {                                                  \
-            if (weft_clock_mono_ms() > give_up)                            \
-                fail_msg("waited in vain for: %s", #what);                 \
-            sched_yield();                                                 \
-        }                                                                  \
-    } while (0)
 
 static struct weft_replay_progress progress(const struct weft_lane *lane)
 {
