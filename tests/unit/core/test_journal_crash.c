@@ -10,6 +10,7 @@
  * holding cursor accounts for every item: given, or counted as lost. */
 #include "core/err.h"
 #include "core/journal_state.h"
+#include "tests/support/journal_room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -320,48 +321,19 @@ static void directory(char path[static PATH_SIZE], unsigned generation)
 
 static void remove_directory(unsigned generation)
 {
-    char path[PATH_SIZE], name[PATH_SIZE * 2];
+    char path[PATH_SIZE];
 
     directory(path, generation);
-    DIR *dir = opendir(path);
-    for (const struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
-        (void)snprintf(name, sizeof name, "%s/%s", path, e->d_name);
-        (void)unlink(name);
-    }
-    if (dir)
-        closedir(dir);
-    (void)rmdir(path);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    static char bytes[256 << 10];
-    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-    assert_true(in >= 0 && out >= 0);
-    for (ssize_t n; (n = read(in, bytes, sizeof bytes)) > 0;)
-        assert_int_equal(write(out, bytes, (size_t)n), n);
-    close(in);
-    close(out);
+    journal_room_remove(path);
 }
 
 static void copy_directory(unsigned from, unsigned to)
 {
-    char source[PATH_SIZE], target[PATH_SIZE], a[PATH_SIZE * 2], b[PATH_SIZE * 2];
+    char source[PATH_SIZE], target[PATH_SIZE];
 
     directory(source, from);
     directory(target, to);
-    assert_int_equal(mkdir(target, 0700), 0);
-    DIR *dir = opendir(source);
-    assert_non_null(dir);
-    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
-        if (*e->d_name == '.')
-            continue;
-        (void)snprintf(a, sizeof a, "%s/%s", source, e->d_name);
-        (void)snprintf(b, sizeof b, "%s/%s", target, e->d_name);
-        copy_file(a, b);
-    }
-    closedir(dir);
+    journal_room_copy(source, target);
 }
 
 static void open_journal(void)
@@ -750,14 +722,9 @@ static void step(unsigned number)
 
 static int make_room(void **state)
 {
-    const char *base = getenv("TMPDIR");
-
     (void)state;
-    if (!base)
-        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     memset(&m, 0, sizeof m);
-    (void)snprintf(m.room, sizeof m.room, "%.200s/weft-crash-XXXXXX", base);
-    return mkdtemp(m.room) ? 0 : -1;
+    return journal_room_make(m.room, sizeof m.room);
 }
 
 static int remove_room(void **state)

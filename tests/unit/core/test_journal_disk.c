@@ -6,6 +6,7 @@
 #include "core/hash.h"
 #include "core/journal_state.h"
 #include "core/segment_file.h"
+#include "tests/support/journal_room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -30,53 +31,10 @@ static char copy[PATH_SIZE]; /* what a crash leaves of it */
 
 /* ---- the directory ---- */
 
-static void remove_all(const char *path)
-{
-    char name[PATH_SIZE * 2];
-    DIR *dir = opendir(path);
-
-    if (!dir)
-        return;
-    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        (void)snprintf(name, sizeof name, "%s/%s", path, e->d_name);
-        if (unlink(name))
-            remove_all(name);
-    }
-    closedir(dir);
-    (void)rmdir(path);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    static char bytes[256 << 10];
-    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-    assert_true(in >= 0 && out >= 0);
-    for (ssize_t n; (n = read(in, bytes, sizeof bytes)) > 0;)
-        assert_int_equal(write(out, bytes, (size_t)n), n);
-    close(in);
-    close(out);
-}
-
-/* A crash of the process leaves what the page cache holds, and that is what a copy sees. */
 static void crash(void)
 {
-    char from[PATH_SIZE * 2], to[PATH_SIZE * 2];
-    DIR *dir = opendir(home);
-
-    assert_non_null(dir);
-    remove_all(copy);
-    assert_int_equal(mkdir(copy, 0700), 0);
-    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
-        if (*e->d_name == '.')
-            continue;
-        (void)snprintf(from, sizeof from, "%s/%s", home, e->d_name);
-        (void)snprintf(to, sizeof to, "%s/%s", copy, e->d_name);
-        copy_file(from, to);
-    }
-    closedir(dir);
+    journal_room_remove(copy);
+    journal_room_copy(home, copy);
 }
 
 static unsigned count_files(const char *path, const char *part)
@@ -94,13 +52,8 @@ static unsigned count_files(const char *path, const char *part)
 
 static int setup(void **state)
 {
-    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-
     (void)state;
-    if (getenv("TMPDIR"))
-        base = getenv("TMPDIR");
-    (void)snprintf(room, sizeof room, "%s/weft-journal-XXXXXX", base);
-    if (!mkdtemp(room))
+    if (journal_room_make(room, sizeof room))
         return -1;
     (void)snprintf(home, sizeof home, "%.400s/a/logs", room);
     (void)snprintf(copy, sizeof copy, "%.400s/crashed", room);
@@ -110,7 +63,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    remove_all(room);
+    journal_room_remove(room);
     return 0;
 }
 
@@ -648,7 +601,7 @@ static void a_directory_that_is_removed_is_made_again(void **state)
 
     weft_keeper_stop(j); /* what it does is done by hand here */
     append_many(j, 200);
-    remove_all(home);
+    journal_room_remove(home);
     assert_int_equal(access(home, F_OK), -1);
     weft_journal_keep(j);
     append_many(j, 100);

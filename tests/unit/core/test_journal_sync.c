@@ -5,6 +5,7 @@
 #include "core/err.h"
 #include "core/journal_state.h"
 #include "core/journal_sync.h"
+#include "tests/support/journal_room.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,11 +53,8 @@ static int fake_datasync(int fd)
 
 static int setup(void **state)
 {
-    const char *base = getenv("TMPDIR");
-
     (void)state;
-    (void)snprintf(home, sizeof home, "%.200s/weft-sync-XXXXXX", base ? base : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(home) || sem_init(&entered, 0, 0) || sem_init(&go, 0, 0))
+    if (journal_room_make(home, sizeof home) || sem_init(&entered, 0, 0) || sem_init(&go, 0, 0))
         return -1;
     calls = fails = 0;
     failed_fd = -1;
@@ -68,17 +65,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char name[PATH_SIZE * 3];
-    DIR *dir = opendir(home);
-
     (void)state;
-    for (const struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
-        (void)snprintf(name, sizeof name, "%s/%s", home, e->d_name);
-        (void)unlink(name);
-    }
-    if (dir)
-        closedir(dir);
-    (void)rmdir(home);
+    journal_room_remove(home);
     sem_destroy(&entered);
     sem_destroy(&go);
     return 0;
