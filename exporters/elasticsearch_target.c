@@ -4,6 +4,7 @@
 #include "exporters/elasticsearch_exporter.h"
 
 #include "core/err.h"
+#include "core/http_lines.h"
 #include "core/json.h"
 
 #include <strings.h>
@@ -45,19 +46,6 @@ static void check_index(const char *key, const char *name, const struct weft_nod
         weft_problem(problems, weft_node_get(map, key), "%s: '%s' is not a name that an index may have", key, name);
 }
 
-static void check_headers(const struct weft_es_exporter *e, const struct weft_node *map, struct weft_problems *problems)
-{
-    const struct weft_node *headers = weft_node_get(map, "headers");
-
-    for (size_t i = 0; i < e->headers.n; i++) {
-        const struct weft_pair *h = &e->headers.items[i];
-        if (!*h->key || strpbrk(h->key, ": \t\r\n") || strpbrk(h->value, "\r\n"))
-            weft_problem(problems, weft_node_get(headers, h->key), "headers: '%s' is not a header of one line", h->key);
-    }
-    if (e->headers.n + 8 > WEFT_HTTP_MAX_HEADERS)
-        weft_problem(problems, headers, "headers: more than %d", WEFT_HTTP_MAX_HEADERS - 8);
-}
-
 int weft_es_check(struct weft_exporter *self, const struct weft_node *map, struct weft_problems *problems)
 {
     const struct weft_es_exporter *e = (const struct weft_es_exporter *)self;
@@ -66,7 +54,7 @@ int weft_es_check(struct weft_exporter *self, const struct weft_node *map, struc
     check_endpoints(e, map, problems);
     check_index("logs_index", e->logs_index, map, problems);
     check_index("traces_index", e->traces_index, map, problems);
-    check_headers(e, map, problems);
+    weft_http_lines_check(&e->headers, map, problems);
     if (!e->user != !e->password)
         weft_problem(problems, weft_node_get(map, e->user ? "user" : "password"), "user and password go together");
     if (e->user && e->api_key)
@@ -88,16 +76,6 @@ const char *weft_es_endpoint(const struct weft_exporter *self, size_t index)
     return index < e->endpoints.n ? e->endpoints.items[index] : NULL;
 }
 
-static const char *keep(struct weft_es_exporter *e, struct weft_buf *line)
-{
-    struct weft_slice copy = { 0 };
-
-    if (!line->err)
-        copy = weft_arena_copy(&e->text, weft_buf_slice(line));
-    weft_buf_reset(line);
-    return (const char *)copy.data;
-}
-
 static int add_target(struct weft_es_exporter *e, struct weft_buf *line, const char *base)
 {
     size_t len = strlen(base);
@@ -110,7 +88,7 @@ static int add_target(struct weft_es_exporter *e, struct weft_buf *line, const c
     weft_buf_append_str(line, "/_bulk?filter_path=" WEFT_ES_FILTER_PATH);
     if (e->pipeline)
         weft_buf_printf(line, "&pipeline=%s", e->pipeline);
-    const char *url = keep(e, line);
+    const char *url = weft_http_lines_keep(&e->text, line);
     if (!url)
         return UV_ENOMEM;
     e->targets[e->n_targets++] = url;
@@ -119,14 +97,7 @@ static int add_target(struct weft_es_exporter *e, struct weft_buf *line, const c
 
 static int add_line(struct weft_es_exporter *e, struct weft_buf *line)
 {
-    size_t n = 0;
-
-    while (e->lines[n])
-        n++;
-    if (n + 1 >= WEFT_HTTP_MAX_HEADERS)
-        return WEFT_ERR_TOO_LARGE;
-    e->lines[n] = keep(e, line);
-    return e->lines[n] ? 0 : UV_ENOMEM;
+    return weft_http_lines_add(e->lines, &e->text, line);
 }
 
 static int add_authorization(struct weft_es_exporter *e, struct weft_buf *line)
@@ -163,11 +134,7 @@ static int make_lines(struct weft_es_exporter *e, struct weft_buf *line)
     }
     if (!err)
         err = add_authorization(e, line);
-    for (size_t i = 0; !err && i < e->headers.n; i++) {
-        weft_buf_printf(line, "%s: %s", e->headers.items[i].key, e->headers.items[i].value);
-        err = add_line(e, line);
-    }
-    return err;
+    return err ? err : weft_http_lines_add_pairs(e->lines, &e->text, line, &e->headers);
 }
 
 int weft_es_target(struct weft_es_exporter *e)

@@ -9,6 +9,7 @@
 #include "exporters/otlp_exporter.h"
 
 #include "core/err.h"
+#include "core/http_lines.h"
 
 #include <inttypes.h>
 #include <strings.h>
@@ -65,19 +66,6 @@ static const char *signal_endpoint(const struct weft_otlp_exporter *o, enum weft
 }
 
 /* ---- check ---- */
-static void check_headers(const struct weft_otlp_exporter *o, const struct weft_node *map, struct weft_problems *problems)
-{
-    const struct weft_node *headers = weft_node_get(map, "headers");
-
-    for (size_t i = 0; i < o->headers.n; i++) {
-        const struct weft_pair *h = &o->headers.items[i];
-        if (!*h->key || strpbrk(h->key, ": \t\r\n") || strpbrk(h->value, "\r\n"))
-            weft_problem(problems, weft_node_get(headers, h->key), "headers: '%s' is not a header of one line", h->key);
-    }
-    if (o->headers.n + 8 > WEFT_HTTP_MAX_HEADERS)
-        weft_problem(problems, headers, "headers: more than %d", WEFT_HTTP_MAX_HEADERS - 8);
-}
-
 static void check_form(const struct weft_otlp_exporter *o, const char *key, const char *value,
                        const struct weft_node *where, struct weft_problems *problems)
 {
@@ -131,7 +119,7 @@ int weft_otlp_check(struct weft_exporter *self, const struct weft_node *map, str
     const struct weft_otlp_exporter *o = (const struct weft_otlp_exporter *)self;
     size_t before = problems->n;
 
-    check_headers(o, map, problems);
+    weft_http_lines_check(&o->headers, map, problems);
     check_endpoints(o, map, problems);
     if (self->type == &weft_exporter_jaeger && o->protocol == WEFT_OTLP_THRIFT)
         weft_problem(problems, weft_node_get(map, "protocol"),
@@ -140,16 +128,6 @@ int weft_otlp_check(struct weft_exporter *self, const struct weft_node *map, str
 }
 
 /* ---- URLs and header lines ---- */
-static const char *keep(struct weft_otlp_exporter *o, struct weft_buf *line)
-{
-    struct weft_slice copy = { 0 };
-
-    if (!line->err)
-        copy = weft_arena_copy(&o->text, weft_buf_slice(line));
-    weft_buf_reset(line);
-    return (const char *)copy.data;
-}
-
 /* Of several, or the only one; an exporter that has endpoints of single signals alone is named by the first of them. */
 const char *weft_otlp_endpoint(const struct weft_exporter *self, size_t index)
 {
@@ -192,7 +170,7 @@ static int add_target(struct weft_otlp_exporter *o, struct weft_buf *line, const
             put_base(o, line, endpoint);
             weft_buf_append_str(line, (o->grpc ? grpc_paths : http_paths)[s]);
         }
-        target->urls[s] = keep(o, line);
+        target->urls[s] = weft_http_lines_keep(&o->text, line);
         if (!target->urls[s])
             return UV_ENOMEM;
     }
@@ -215,14 +193,7 @@ static int make_targets(struct weft_otlp_exporter *o, struct weft_buf *line)
 
 static int add_line(struct weft_otlp_exporter *o, struct weft_buf *line)
 {
-    size_t n = 0;
-
-    while (o->lines[n])
-        n++;
-    if (n + 1 >= WEFT_HTTP_MAX_HEADERS)
-        return WEFT_ERR_TOO_LARGE;
-    o->lines[n] = keep(o, line);
-    return o->lines[n] ? 0 : UV_ENOMEM;
+    return weft_http_lines_add(o->lines, &o->text, line);
 }
 
 static int add_text(struct weft_otlp_exporter *o, struct weft_buf *line, const char *text)
@@ -258,11 +229,7 @@ static int make_lines(struct weft_otlp_exporter *o, struct weft_buf *line)
         if (!err && o->compress)
             err = add_text(o, line, "Content-Encoding: gzip");
     }
-    for (size_t i = 0; !err && i < o->headers.n; i++) {
-        weft_buf_printf(line, "%s: %s", o->headers.items[i].key, o->headers.items[i].value);
-        err = add_line(o, line);
-    }
-    return err;
+    return err ? err : weft_http_lines_add_pairs(o->lines, &o->text, line, &o->headers);
 }
 
 static bool all_loopback(const struct weft_otlp_exporter *o)
