@@ -55,34 +55,6 @@ static void answer_metrics(struct weft_admin *a, const struct weft_http_request 
     weft_metrics_write(a->view->runtime, &a->view->process, format, &a->answer);
 }
 
-static void answer_components(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
-{
-    (void)request;
-    (void)response;
-    weft_api_components(a->view, &a->answer);
-}
-
-static void answer_status(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
-{
-    (void)request;
-    (void)response;
-    weft_api_status(a->view, &a->answer);
-}
-
-static void answer_journals(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
-{
-    (void)request;
-    (void)response;
-    weft_api_journals(a->view, &a->answer);
-}
-
-static void answer_memory(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
-{
-    (void)request;
-    (void)response;
-    weft_api_memory(a->view, &a->answer);
-}
-
 static void answer_page(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
 {
     (void)request;
@@ -92,23 +64,38 @@ static void answer_page(struct weft_admin *a, const struct weft_http_request *re
     weft_buf_append_str(&a->answer, weft_page_html);
 }
 
-static const struct { const char *path; answer_fn *answer; } routes[] = {
-    { "/", answer_page },
-    { "/metrics", answer_metrics },
-    { "/health/live", answer_live },
-    { "/health/ready", answer_ready },
-    { "/api/v1/components", answer_components },
-    { "/api/v1/status", answer_status },
-    { "/api/v1/journals", answer_journals },
-    { "/api/v1/memory", answer_memory },
+/* `show` answers with JSON, whatever was asked; `answer` looks at the request. */
+static const struct route {
+    const char *path;
+    answer_fn *answer;
+    void (*show)(const struct weft_admin_view *view, struct weft_buf *out);
+} routes[] = {
+    { "/", .answer = answer_page },
+    { "/metrics", .answer = answer_metrics },
+    { "/health/live", .answer = answer_live },
+    { "/health/ready", .answer = answer_ready },
+    { "/api/v1/components", .show = weft_api_components },
+    { "/api/v1/status", .show = weft_api_status },
+    { "/api/v1/journals", .show = weft_api_journals },
+    { "/api/v1/memory", .show = weft_api_memory },
 };
 
-static answer_fn *find_route(const char *path)
+static const struct route *find_route(const char *path)
 {
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (strcmp(routes[i].path, path) == 0)
-            return routes[i].answer;
+            return &routes[i];
     return NULL;
+}
+
+static void take_route(struct weft_admin *a, const struct weft_http_request *request, struct weft_http_response *response)
+{
+    const struct route *route = find_route(request->path);
+
+    if (route->show)
+        route->show(a->view, &a->answer);
+    else
+        route->answer(a, request, response);
 }
 
 static unsigned on_headers(void *ctx, const struct weft_http_request *request, struct weft_http_response *response)
@@ -135,7 +122,7 @@ static void on_request(void *ctx, const struct weft_http_request *request, struc
     if (weft_api_dlq_has(request->path))
         response->status = weft_api_dlq(a->view, a->endpoint, request, &a->answer);
     else
-        find_route(request->path)(a, request, response);
+        take_route(a, request, response);
     if (a->answer.err) {
         response->status = 500;
         response->body = weft_slice_str(weft_err_text(a->answer.err));

@@ -112,11 +112,7 @@ static void put_progress(struct weft_buf *b, const struct weft_replay_progress *
     put_number(b, "dropped_items", p->dropped_items);
     put_number(b, "expired_items", p->expired_items);
     put_number(b, "began_ms", p->began_ns / 1000000);
-    put_key(b, "ended_ms");
-    if (p->ended_ns)
-        weft_json_put_uint(b, p->ended_ns / 1000000);
-    else
-        weft_buf_append_str(b, "null");
+    put_number_if(b, "ended_ms", p->ended_ns / 1000000);
     weft_buf_append_byte(b, '}');
 }
 

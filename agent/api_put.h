@@ -34,6 +34,16 @@ static inline void put_number(struct weft_buf *b, const char *key, uint64_t valu
     weft_json_put_uint(b, value);
 }
 
+/* null when it is 0. */
+static inline void put_number_if(struct weft_buf *b, const char *key, uint64_t value)
+{
+    put_key(b, key);
+    if (value)
+        weft_json_put_uint(b, value);
+    else
+        weft_buf_append_str(b, "null");
+}
+
 static inline void put_bool(struct weft_buf *b, const char *key, bool value)
 {
     put_key(b, key);

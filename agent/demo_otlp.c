@@ -257,6 +257,14 @@ static void put_durations(struct weft_buf *b, const struct weft_demo_metrics *m,
     weft_wire_end(b, metric);
 }
 
+static void end_sum(struct weft_buf *b, size_t data, size_t metric)
+{
+    weft_wire_put_varint(b, WEFT_DATA_TEMPORALITY, 2);
+    weft_wire_put_varint(b, WEFT_DATA_MONOTONIC, 1);
+    weft_wire_end(b, data);
+    weft_wire_end(b, metric);
+}
+
 static void put_orders(struct weft_buf *b, const struct weft_demo_metrics *m, uint64_t now_ns)
 {
     static const char *const outcomes[] = { "completed", "declined", "failed" };
@@ -273,10 +281,7 @@ static void put_orders(struct weft_buf *b, const struct weft_demo_metrics *m, ui
         weft_attribute_put_string(b, WEFT_NUMBER_POINT_ATTRIBUTES, KEY("shop.outcome"), weft_slice_str(outcomes[row]));
         weft_wire_end(b, point);
     }
-    weft_wire_put_varint(b, WEFT_DATA_TEMPORALITY, 2);
-    weft_wire_put_varint(b, WEFT_DATA_MONOTONIC, 1);
-    weft_wire_end(b, data);
-    weft_wire_end(b, metric);
+    end_sum(b, data, metric);
 }
 
 static void put_revenue(struct weft_buf *b, const struct weft_demo_metrics *m, uint64_t now_ns)
@@ -289,10 +294,7 @@ static void put_revenue(struct weft_buf *b, const struct weft_demo_metrics *m, u
     weft_wire_put_fixed64(b, WEFT_NUMBER_POINT_TIME, now_ns);
     weft_wire_put_double(b, WEFT_NUMBER_POINT_DOUBLE, m->revenue);
     weft_wire_end(b, point);
-    weft_wire_put_varint(b, WEFT_DATA_TEMPORALITY, 2);
-    weft_wire_put_varint(b, WEFT_DATA_MONOTONIC, 1);
-    weft_wire_end(b, data);
-    weft_wire_end(b, metric);
+    end_sum(b, data, metric);
 }
 
 static void put_stock(struct weft_buf *b, const struct weft_demo_metrics *m, uint64_t now_ns)

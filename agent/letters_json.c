@@ -32,11 +32,7 @@ void weft_letters_put_summary(struct weft_buf *b, const char *exporter, struct w
     put_number(b, "items", s.items);
     put_number(b, "bytes", s.bytes);
     put_number(b, "capacity_bytes", s.capacity_bytes);
-    put_key(b, "oldest_ms");
-    if (s.oldest_ns)
-        weft_json_put_uint(b, s.oldest_ns / 1000000);
-    else
-        weft_buf_append_str(b, "null");
+    put_number_if(b, "oldest_ms", s.oldest_ns / 1000000);
     put_number(b, "written_items", s.written_items);
     put_number(b, "replayed_items", s.replayed_items);
     put_number(b, "purged_items", s.purged_items);
