@@ -5,8 +5,8 @@
  * those only sets `dirty`; before the loop waits again, pump() sends what may be sent:
  *
  *   a READY batch (a retry, or one that an open breaker held) before new records; new ones while fewer than
- *   `concurrency` batches are held and an endpoint has room; nothing while every endpoint says wait. When there is nothing to
- *   read, the cursors are armed, and only then does the loop sleep.
+ *   `concurrency` batches are held and an endpoint has room; nothing while every endpoint says wait, and no half-empty request
+ *   right behind another. When there is nothing to read, the cursors are armed, and only then does the loop sleep.
  *
  * So an exporter's send is never called from inside its own callbacks. Stopping:
  *
@@ -36,6 +36,7 @@ enum {
     STARVED_MS = 200,      /* until an exporter that had none is */
     QUIET_MS = 2000,       /* without a record: give memory back */
     LAST_ANSWERS_MS = 5000, /* for requests that are out when nothing more is sent */
+    PACE_MS = 2,           /* from one request that is not full to the next */
 };
 
 static struct weft_lane *lane_of(struct weft_exporter *exporter)
@@ -69,6 +70,7 @@ static void send_batch(struct weft_lane *lane, struct weft_lane_batch *b)
 {
     b->place = WEFT_LANE_OUT;
     b->sent_at_ns = weft_clock_mono_ns();
+    lane->sent_ms = uv_now(&lane->loop);
     lane->n_out++;
     atomic_fetch_add_explicit(&lane->in_flight, 1, memory_order_relaxed);
     lane->exporter->type->send(lane->exporter, &b->base);
@@ -100,6 +102,31 @@ static int read_new(struct weft_lane *lane, struct weft_lane_batch **ret_batch)
     return found || due ? found : weft_lane_replay_read(lane, ret_batch);
 }
 
+/* The journals are to ring. False: there is something in them already. */
+static bool arm_all(struct weft_lane *lane)
+{
+    bool asleep = true;
+
+    for (size_t i = 0; i < lane->n_readers; i++)
+        if (lane->readers[i].cursor && !weft_cursor_arm(lane->readers[i].cursor))
+            asleep = false;
+    return asleep;
+}
+
+/* A request costs the same at both ends whatever it holds, so one that has room left lets what comes next ride along. More than a
+ * request holds does not wait, nor what comes after a silence, nor what a replay or a drain is to get done with. */
+static uint64_t left_of_pace(const struct weft_lane *lane)
+{
+    uint64_t since = uv_now(&lane->loop) - lane->sent_ms;
+
+    if (since >= PACE_MS || lane->exporter->type->local || lane->replaying || draining(lane))
+        return 0;
+    for (size_t i = 0; i < lane->n_readers; i++)
+        if (lane->readers[i].has_ahead)
+            return 0;
+    return PACE_MS - since;
+}
+
 /* One batch, one that is READY before what has not been read. With nothing held it is read ahead of its time, because only so
  * is it known whether there is anything to wait for. */
 static enum prospect send_one(struct weft_lane *lane)
@@ -112,6 +139,9 @@ static enum prospect send_one(struct weft_lane *lane)
 
     if (wait || (!b && lane->n_held + weft_lane_replay_out(lane) >= lane->concurrency))
         return wait_for(lane, wait ? wait : WEFT_LANE_AFTER_OUTCOME);
+    wait = b ? 0 : left_of_pace(lane);
+    if (wait)
+        return arm_all(lane) ? NOTHING_THERE : wait_for(lane, wait);
     int found = b ? 1 : read_new(lane, &b);
     if (found == 0)
         return NOTHING_THERE;
@@ -134,17 +164,6 @@ static enum prospect send_what_may_be_sent(struct weft_lane *lane)
 }
 
 /* ---- waiting ---- */
-
-/* False: something was published meanwhile. */
-static bool arm_all(struct weft_lane *lane)
-{
-    bool asleep = true;
-
-    for (size_t i = 0; i < lane->n_readers; i++)
-        if (lane->readers[i].cursor && !weft_cursor_arm(lane->readers[i].cursor))
-            asleep = false;
-    return asleep;
-}
 
 static void on_quiet(uv_timer_t *timer)
 {

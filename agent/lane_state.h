@@ -105,6 +105,7 @@ struct weft_lane {
     struct weft_lane_batch *free_batches;
     size_t n_held;              /* batches of all readers that are READY or OUT; at most `concurrency` */
     size_t n_out;
+    uint64_t sent_ms;           /* when the last batch went out, by the loop's clock */
     uint64_t n_read, n_read_when_quiet_began;
 
     struct weft_lane_endpoint *endpoints;

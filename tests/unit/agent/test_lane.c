@@ -311,6 +311,37 @@ static void a_lane_that_waits_uses_no_cpu(void **state)
     }
 }
 
+/* The lane's clock counts whole milliseconds, two from one request to the next. */
+static void only_requests_that_have_room_left_keep_a_pace(void **state)
+{
+    enum { SLOW = 20, FAST = 1000 };
+    (void)state;
+    struct weft_journal *j = open_journal();
+    struct fake f = fake_of(&one_at_a_time, SENDS);
+    struct weft_lane *lane = start_lane(&f, j, quick());
+    uint64_t began = weft_clock_mono_ms();
+    for (unsigned i = 1; i <= SLOW; i++) {
+        assert_int_equal(append(j, 100, 1), 0);
+        AWAIT(f.n_sends == i);
+    }
+    assert_true(weft_clock_mono_ms() - began >= (SLOW - 1) * 2 - 2);
+    weft_lane_free(lane);
+
+    struct fake full = fake_of(&one_at_a_time, SENDS);
+    struct weft_lane_config config = quick();
+    config.batch_items = 1;
+    config.journal_start = WEFT_CURSOR_TAIL;
+    lane = open_lane(&full, j, config);
+    for (int i = 0; i < FAST; i++)
+        assert_int_equal(append(j, 100, 1), 0);
+    began = weft_clock_mono_ms();
+    assert_int_equal(weft_lane_start(lane), 0);
+    AWAIT(full.n_sends == FAST);
+    assert_true(weft_clock_mono_ms() - began < FAST * 2);
+    weft_lane_free(lane);
+    weft_journal_close(j);
+}
+
 static void one_lane_reads_several_pipelines_in_turn(void **state)
 {
     (void)state;
@@ -368,6 +399,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(figures_live_until_the_drain_is_over),
         cmocka_unit_test(an_exporter_that_cannot_start_hands_its_error_back),
         cmocka_unit_test(a_lane_that_waits_uses_no_cpu),
+        cmocka_unit_test(only_requests_that_have_room_left_keep_a_pace),
         cmocka_unit_test(one_lane_reads_several_pipelines_in_turn),
         cmocka_unit_test(every_series_is_there_from_the_start),
     };
