@@ -30,7 +30,7 @@ enum {
     OVERHEAD = 2 * 1024,          /* of a connection beside its pool */
     TLS_SESSION = 40 * 1024,
     PAID_CONNECTIONS = 16,
-    POOL = 16 * 1024,             /* also bounds a request's headers: half is the read buffer to begin with */
+    POOL = 32 * 1024,             /* also bounds a request's headers: half is the read buffer to begin with */
     BACKLOG = 1024,
     CONNECTIONS_SLACK = 64,       /* cut ones, not closed yet; beyond that libmicrohttpd stops accepting for a moment */
     CONNECTIONS_DEFAULT = 256,

@@ -380,7 +380,7 @@ static void bodies_and_connections_take_from_an_account_and_give_back(void **sta
     struct peer_answer a;
     (void)state;
 
-    assert_int_equal(weft_ledger_open(&ledger, 1 << 20), 0);
+    assert_int_equal(weft_ledger_open(&ledger, 3 << 19), 0);
     struct weft_account *server = weft_account_open(ledger, NULL, "server", 0, 0), *other = weft_account_open(ledger, NULL, "other", 0, 0);
     rig_open(&rig, (struct weft_http_server_options){ .max_body_size = 400000, .account = server });
     uint64_t paid = atomic_load(&server->used);
