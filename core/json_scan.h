@@ -21,14 +21,18 @@ static inline bool weft_json_is_plain(uint8_t c)
 
 #ifdef __SSE2__
 /* One bit for each of 16 bytes: set when it is not plain. */
-static inline unsigned weft_json_stops16(const uint8_t *at)
+static inline unsigned weft_json_stops_of(__m128i x)
 {
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)at);
     __m128i quote = _mm_cmpeq_epi8(x, _mm_set1_epi8('"')), slash = _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'));
     /* compared as signed bytes: below the space are the controls and all that is not ASCII */
     __m128i other = _mm_cmplt_epi8(x, _mm_set1_epi8(0x20));
 
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(other, _mm_or_si128(quote, slash)));
+}
+
+static inline unsigned weft_json_stops16(const uint8_t *at)
+{
+    return weft_json_stops_of(_mm_loadu_si128((const __m128i *)(const void *)at));
 }
 #endif
 

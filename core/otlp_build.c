@@ -84,23 +84,29 @@ static void put_any(struct weft_buf *b, uint32_t number, struct value v)
     b->len += size;
 }
 
-/* An attribute of which every length is one byte, as nearly all are. `inner`: of the KeyValue. */
-static void put_short(struct weft_buf *b, uint32_t number, struct weft_slice key, const struct value *v, size_t inner)
+static bool is_short(uint32_t number, struct weft_slice key, size_t value_len)
 {
+    return number < 16 && key.len <= SHORT_MAX && value_len <= SHORT_MAX && 4 + key.len + value_len <= SHORT_MAX;
+}
+
+/* Begins an attribute of which every length is one byte, as nearly all are. Where the value's own bytes go (a head may be
+ * copied there whole); NULL: no room. */
+static uint8_t *begin_short(struct weft_buf *b, uint32_t number, struct weft_slice key, size_t value_len)
+{
+    const size_t inner = 4 + key.len + value_len;
     uint8_t *at = weft_buf_reserve(b, 2 + inner + HEAD_ROOM);
 
     if (!at)
-        return;
+        return NULL;
     at[0] = (uint8_t)WEFT_KEY(number, WEFT_LENGTH);
     at[1] = (uint8_t)inner;
     at[2] = WEFT_KEY(WEFT_KEYVALUE_KEY, WEFT_LENGTH);
     at[3] = (uint8_t)key.len;
     at = store(at + 4, key);
     at[0] = WEFT_KEY(WEFT_KEYVALUE_VALUE, WEFT_LENGTH);
-    at[1] = (uint8_t)(v->head_len + v->text.len);
-    memcpy(at + 2, v->head, HEAD_ROOM);
-    (void)store(at + 2 + v->head_len, v->text);
+    at[1] = (uint8_t)value_len;
     b->len += 2 + inner;
+    return at + 2;
 }
 
 static void put_long(struct weft_buf *b, uint32_t number, struct weft_slice key, const struct value *v)
@@ -122,15 +128,15 @@ static void put_long(struct weft_buf *b, uint32_t number, struct weft_slice key,
     b->len += size;
 }
 
-static inline void put_attribute(struct weft_buf *b, uint32_t number, struct weft_slice key, struct value v)
+static void put_scalar_attribute(struct weft_buf *b, uint32_t number, struct weft_slice key, struct value v)
 {
-    const bool is_short = number < 16 && key.len <= SHORT_MAX && v.text.len <= SHORT_MAX &&
-                          4 + key.len + v.head_len + v.text.len <= SHORT_MAX;
-
-    if (is_short)
-        put_short(b, number, key, &v, 4 + key.len + v.head_len + v.text.len);
-    else
+    if (!is_short(number, key, v.head_len)) {
         put_long(b, number, key, &v);
+        return;
+    }
+    uint8_t *at = begin_short(b, number, key, v.head_len);
+    if (at)
+        memcpy(at, v.head, HEAD_ROOM);
 }
 
 void weft_any_put_string(struct weft_buf *b, uint32_t number, struct weft_slice value)
@@ -158,24 +164,36 @@ void weft_any_put_bool(struct weft_buf *b, uint32_t number, bool value)
     put_any(b, number, scalar_value(WEFT_VALUE_BOOL, WEFT_VARINT, value));
 }
 
+/* Most attributes by far: a short one is written straight away, with no struct value that would be stored in pieces and then
+ * copied whole, which has to wait for the pieces. */
 void weft_attribute_put_string(struct weft_buf *b, uint32_t number, struct weft_slice key, struct weft_slice value)
 {
-    put_attribute(b, number, key, text_value(WEFT_VALUE_STRING, value));
+    if (value.len > SHORT_MAX || !is_short(number, key, 2 + value.len)) {
+        const struct value v = text_value(WEFT_VALUE_STRING, value);
+        put_long(b, number, key, &v);
+        return;
+    }
+    uint8_t *at = begin_short(b, number, key, 2 + value.len);
+    if (!at)
+        return;
+    at[0] = WEFT_KEY(WEFT_VALUE_STRING, WEFT_LENGTH);
+    at[1] = (uint8_t)value.len;
+    (void)store(at + 2, value);
 }
 
 void weft_attribute_put_int(struct weft_buf *b, uint32_t number, struct weft_slice key, int64_t value)
 {
-    put_attribute(b, number, key, scalar_value(WEFT_VALUE_INT, WEFT_VARINT, (uint64_t)value));
+    put_scalar_attribute(b, number, key, scalar_value(WEFT_VALUE_INT, WEFT_VARINT, (uint64_t)value));
 }
 
 void weft_attribute_put_double(struct weft_buf *b, uint32_t number, struct weft_slice key, double value)
 {
-    put_attribute(b, number, key, double_value(value));
+    put_scalar_attribute(b, number, key, double_value(value));
 }
 
 void weft_attribute_put_bool(struct weft_buf *b, uint32_t number, struct weft_slice key, bool value)
 {
-    put_attribute(b, number, key, scalar_value(WEFT_VALUE_BOOL, WEFT_VARINT, value));
+    put_scalar_attribute(b, number, key, scalar_value(WEFT_VALUE_BOOL, WEFT_VARINT, value));
 }
 
 struct weft_otlp_group weft_otlp_group_open(struct weft_buf *b, struct weft_slice resource, struct weft_slice scope)

@@ -54,10 +54,10 @@ static inline unsigned copy16(uint8_t *to, const uint8_t *from)
     return weft_json_stops16(from);
 }
 
-/* Fewer than 16 bytes, put together from halves that overlap. */
+/* Fewer than 16 bytes, put together from halves that overlap: in a register, since a load of 16 bytes that were stored as two
+ * times 8 a moment ago has to wait for both of them. */
 static inline unsigned copy_short(uint8_t *to, const uint8_t *from, size_t len)
 {
-    uint8_t block[16];
     uint64_t head = 0x2020202020202020u, tail = head; /* blanks where there is nothing: a zero would be a control */
 
     if (len >= 8) {
@@ -76,9 +76,7 @@ static inline unsigned copy_short(uint8_t *to, const uint8_t *from, size_t len)
             to[i] = from[i];
         }
     }
-    memcpy(block, &head, 8);
-    memcpy(block + 8, &tail, 8);
-    return weft_json_stops16(block);
+    return weft_json_stops_of(_mm_set_epi64x((long long)tail, (long long)head));
 }
 
 /* Copies text that stands for itself; most does. False: it does not, and what was written behind o->at means nothing. The
@@ -180,21 +178,18 @@ static void put_digits(struct weft_es_out *o, uint64_t value, unsigned digits)
         at[-1] = (uint8_t)('0' + value % 10);
 }
 
-/* Written from the last digit on, and then copied whole. */
+static unsigned digits_of(uint64_t value)
+{
+    unsigned n = 1;
+
+    for (; value >= 10000; value /= 10000)
+        n += 4;
+    return n + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
 void weft_es_put_uint(struct weft_es_out *o, uint64_t value)
 {
-    enum { ROOM = 24 }; /* at least the 20 digits there can be */
-    uint8_t room[2 * ROOM], *at = room + ROOM;
-
-    for (; value >= 100; value /= 100) {
-        at -= 2;
-        memcpy(at, pairs + 2 * (value % 100), 2);
-    }
-    at -= 2;
-    memcpy(at, pairs + 2 * value, 2);
-    at += value < 10;
-    memcpy(o->at, at, ROOM);
-    o->at += room + ROOM - at;
+    put_digits(o, value, digits_of(value));
 }
 
 void weft_es_put_int(struct weft_es_out *o, int64_t value)
@@ -368,8 +363,12 @@ static uint64_t mark_of(struct weft_slice key)
     if (key.len >= 8) {
         memcpy(&head, key.data, 8);
         memcpy(&tail, key.data + key.len - 8, 8);
-    } else if (key.len > 0) {
-        memcpy(&head, key.data, key.len);
+    } else if (key.len >= 4) {
+        memcpy(&head, key.data, 4);
+        memcpy(&tail, key.data + key.len - 4, 4);
+    } else {
+        for (size_t i = 0; i < key.len; i++)
+            head = head << 8 | key.data[i];
     }
     return head * 0x9e3779b97f4a7c15u ^ tail ^ key.len << 56;
 }
