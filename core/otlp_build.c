@@ -8,14 +8,13 @@
 
 enum {
     SCALAR_MAX = 1 + WEFT_VARINT_MAX,
-    HEAD_ROOM = 16,  /* a head is copied whole, at one stroke */
     SHORT_MAX = 127, /* a length of one byte */
 };
 
 /* An AnyValue's own bytes are `head` (all of it for scalars; key and length for strings) and then `text`. */
 struct value {
-    uint8_t head[HEAD_ROOM];
-    size_t head_len; /* at most SCALAR_MAX */
+    uint8_t head[SCALAR_MAX];
+    size_t head_len;
     struct weft_slice text;
 };
 
@@ -89,12 +88,11 @@ static bool is_short(uint32_t number, struct weft_slice key, size_t value_len)
     return number < 16 && key.len <= SHORT_MAX && value_len <= SHORT_MAX && 4 + key.len + value_len <= SHORT_MAX;
 }
 
-/* Begins an attribute of which every length is one byte, as nearly all are. Where the value's own bytes go (a head may be
- * copied there whole); NULL: no room. */
+/* Begins an attribute of which every length is one byte, as nearly all are. Where the value's own bytes go; NULL: no room. */
 static uint8_t *begin_short(struct weft_buf *b, uint32_t number, struct weft_slice key, size_t value_len)
 {
     const size_t inner = 4 + key.len + value_len;
-    uint8_t *at = weft_buf_reserve(b, 2 + inner + HEAD_ROOM);
+    uint8_t *at = weft_buf_reserve(b, 2 + inner);
 
     if (!at)
         return NULL;
@@ -128,17 +126,6 @@ static void put_long(struct weft_buf *b, uint32_t number, struct weft_slice key,
     b->len += size;
 }
 
-static void put_scalar_attribute(struct weft_buf *b, uint32_t number, struct weft_slice key, struct value v)
-{
-    if (!is_short(number, key, v.head_len)) {
-        put_long(b, number, key, &v);
-        return;
-    }
-    uint8_t *at = begin_short(b, number, key, v.head_len);
-    if (at)
-        memcpy(at, v.head, HEAD_ROOM);
-}
-
 void weft_any_put_string(struct weft_buf *b, uint32_t number, struct weft_slice value)
 {
     put_any(b, number, text_value(WEFT_VALUE_STRING, value));
@@ -164,8 +151,8 @@ void weft_any_put_bool(struct weft_buf *b, uint32_t number, bool value)
     put_any(b, number, scalar_value(WEFT_VALUE_BOOL, WEFT_VARINT, value));
 }
 
-/* Most attributes by far: a short one is written straight away, with no struct value that would be stored in pieces and then
- * copied whole, which has to wait for the pieces. */
+/* Short attributes are written straight away, with no struct value that would be stored in pieces and then copied whole, which
+ * has to wait for the pieces. */
 void weft_attribute_put_string(struct weft_buf *b, uint32_t number, struct weft_slice key, struct weft_slice value)
 {
     if (value.len > SHORT_MAX || !is_short(number, key, 2 + value.len)) {
@@ -181,19 +168,37 @@ void weft_attribute_put_string(struct weft_buf *b, uint32_t number, struct weft_
     (void)store(at + 2, value);
 }
 
-void weft_attribute_put_int(struct weft_buf *b, uint32_t number, struct weft_slice key, int64_t value)
+static void put_varint_attribute(struct weft_buf *b, uint32_t number, struct weft_slice key, uint32_t kind, uint64_t scalar)
 {
-    put_scalar_attribute(b, number, key, scalar_value(WEFT_VALUE_INT, WEFT_VARINT, (uint64_t)value));
+    const size_t len = 1 + weft_wire_varint_size(scalar);
+
+    if (!is_short(number, key, len)) {
+        const struct value v = scalar_value(kind, WEFT_VARINT, scalar);
+        put_long(b, number, key, &v);
+        return;
+    }
+    uint8_t *at = begin_short(b, number, key, len);
+    if (!at)
+        return;
+    at[0] = (uint8_t)WEFT_KEY(kind, WEFT_VARINT);
+    (void)weft_store_varint(at + 1, scalar);
 }
 
-void weft_attribute_put_double(struct weft_buf *b, uint32_t number, struct weft_slice key, double value)
+void weft_attribute_put_int(struct weft_buf *b, uint32_t number, struct weft_slice key, int64_t value)
 {
-    put_scalar_attribute(b, number, key, double_value(value));
+    put_varint_attribute(b, number, key, WEFT_VALUE_INT, (uint64_t)value);
 }
 
 void weft_attribute_put_bool(struct weft_buf *b, uint32_t number, struct weft_slice key, bool value)
 {
-    put_scalar_attribute(b, number, key, scalar_value(WEFT_VALUE_BOOL, WEFT_VARINT, value));
+    put_varint_attribute(b, number, key, WEFT_VALUE_BOOL, value);
+}
+
+void weft_attribute_put_double(struct weft_buf *b, uint32_t number, struct weft_slice key, double value)
+{
+    const struct value v = double_value(value);
+
+    put_long(b, number, key, &v);
 }
 
 struct weft_otlp_group weft_otlp_group_open(struct weft_buf *b, struct weft_slice resource, struct weft_slice scope)
