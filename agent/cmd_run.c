@@ -334,13 +334,15 @@ static void after_stop(uv_async_t *handle)
     finish_reload(r);
 }
 
-/* Journals and places that the configuration has no more. Not while one is being built or taken down. */
+/* Journals and places that the configuration has no more, and what the heap keeps. Not while a runtime is being built or taken down. */
 static void on_tend(uv_timer_t *timer)
 {
     struct run *r = timer->data;
 
-    if (r->state == RUNNING)
-        weft_shelf_sweep(r->shelf, uv_now(&r->loop));
+    if (r->state != RUNNING)
+        return;
+    weft_shelf_sweep(r->shelf, uv_now(&r->loop));
+    weft_runtime_trim(r->runtime);
 }
 
 /* ---- start and end ---- */

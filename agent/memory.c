@@ -2,11 +2,14 @@
 /* memory.c: see memory.h. */
 #include "agent/memory.h"
 
+#include "agent/metrics_process.h"
+
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <uv.h>
 
-enum { LEAST_RECEIVER_BUDGET = 4 << 20, LEAST_EXPORTER_BUDGET = 2 << 20, NAME_MAX_LEN = 300 };
+enum { LEAST_RECEIVER_BUDGET = 4 << 20, LEAST_EXPORTER_BUDGET = 2 << 20, NAME_MAX_LEN = 300, TRIM_FROM = 1 << 20 };
 
 static uint64_t share(uint64_t whole, size_t n)
 {
@@ -52,6 +55,12 @@ static bool is_even(void *ctx, const struct weft_account *a)
     assert(!counts || atomic_load(&a->used) == 0);
     (void)counts;
     return true;
+}
+
+void weft_memory_trim(const struct weft_memory *m)
+{
+    if (m->ledger && weft_process_anonymous_bytes() > weft_ledger_used(m->ledger) + TRIM_FROM)
+        (void)malloc_trim(0);
 }
 
 void weft_memory_close(struct weft_memory *m)

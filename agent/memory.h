@@ -39,6 +39,10 @@ enum { WEFT_MEMORY_PROCESS = 10 << 20, WEFT_MEMORY_LEAST = 8 << 20 };
 int weft_memory_open(struct weft_memory *m, const struct weft_memory_plan *plan);
 void weft_memory_close(struct weft_memory *m); /* all that was taken has been given back; accepts a zeroed one */
 
+/* Gives what the heap keeps between its blocks back to the system when that is much: after a storm of large bodies it can be as much as
+ * they were. For once a second; costs a look at the process's figures unless there is something to give. */
+void weft_memory_trim(const struct weft_memory *m);
+
 /* A new account for one owner. NULL: no memory. */
 struct weft_account *weft_memory_journal(struct weft_memory *m, const char *id);
 struct weft_account *weft_memory_letters(struct weft_memory *m, const char *id);

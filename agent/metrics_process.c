@@ -35,6 +35,14 @@ static void read_memory(struct weft_process_figures *f)
     f->anonymous_bytes = read_kilobytes(text, "\nRssAnon:");
 }
 
+uint64_t weft_process_anonymous_bytes(void)
+{
+    struct weft_process_figures f = { 0 };
+
+    read_memory(&f);
+    return f.anonymous_bytes;
+}
+
 static uint64_t count_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");

@@ -14,4 +14,7 @@ struct weft_process_figures {
 /* What cannot be read is 0. */
 void weft_process_figures_read(struct weft_process_figures *ret_figures);
 
+/* That one alone, for who asks often. */
+uint64_t weft_process_anonymous_bytes(void);
+
 #endif

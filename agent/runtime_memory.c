@@ -95,3 +95,9 @@ void weft_runtime_count_memory(const struct weft_runtime *rt)
         weft_account_set(e->letters_account, held(e->letters_account, stats.bytes));
     }
 }
+
+void weft_runtime_trim(const struct weft_runtime *rt)
+{
+    weft_runtime_count_memory(rt);
+    weft_memory_trim(&rt->memory);
+}
