@@ -375,8 +375,9 @@ static void loops_share_what_they_know_without_locks(void **state)
         hands[i] = (struct hand){ .shed = s, .number = i };
         assert_int_equal(pthread_create(&threads[i], NULL, note_and_ask, &hands[i]), 0);
     }
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 3; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (unsigned i = 0; i < 3; i++) {
         assert_true(hands[i].wrong < 20); /* two that meet in one place lose one */
         assert_int_equal(weigh(s, WEFT_LOGS, &(struct item){ .severity = 5, .trace = "0000010000000042" }, 1, SECOND), WEFT_WORTH_VITAL);
     }
