@@ -37,6 +37,9 @@ int weft_command_check(const struct weft_command *self, int argc, char **argv)
            args.n_configs ? "configuration" : "built-in default (no --config given)", config->n_pipelines,
            config->n_components[WEFT_KIND_RECEIVER], config->n_components[WEFT_KIND_PROCESSOR],
            config->n_components[WEFT_KIND_EXPORTER]);
+    if (config->service.journal_asked_by)
+        printf("journals are on disk in %s, since sending_queue.storage of %s asks for it\n", config->service.journal_directory,
+               config->service.journal_asked_by);
     weft_config_free(config);
     return WEFT_EXIT_OK;
 }

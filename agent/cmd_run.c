@@ -156,6 +156,19 @@ static void move_admin(struct run *r, const char *endpoint)
 }
 
 /* ---- runtimes ---- */
+static void tell_journals(const struct run *r, const struct weft_service *s)
+{
+    const char *asked_by = s->journal_asked_by;
+    char size[WEFT_QUANTITY_MAX];
+
+    weft_format_bytes((double)s->journal_max_size, size);
+    if (s->journal_mode == WEFT_SERVICE_MEMORY)
+        weft_log(&r->log, WEFT_LOG_INFO, "agent", "journals are in memory, up to %s: what waits there does not outlive this process", size);
+    else
+        weft_log(&r->log, WEFT_LOG_INFO, "agent", "journals are on disk in %s, up to %s%s%s%s", s->journal_directory, size,
+                 asked_by ? ", since sending_queue.storage of " : "", asked_by ? asked_by : "", asked_by ? " asks for it" : "");
+}
+
 static int start_runtime(struct run *r, const struct weft_config *config)
 {
     struct weft_runtime *rt = NULL;
@@ -177,6 +190,7 @@ static int start_runtime(struct run *r, const struct weft_config *config)
     r->runtime = rt;
     r->view.runtime = rt;
     r->view.metrics = config->service.metrics_level != WEFT_METRICS_NONE;
+    tell_journals(r, &config->service);
     weft_log(&r->log, WEFT_LOG_INFO, "agent", "weft " WEFT_VERSION " is ready: %zu pipelines, started in %.1f ms",
              config->n_pipelines, (double)(weft_clock_mono_ns() - began) / 1e6);
     return 0;

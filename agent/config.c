@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.c: see config.h. Sections first, then the service, then pipelines, which mark what they use. */
+/* config.c: see config.h. Sections first, then pipelines, which mark what they use, then the service, which looks at what is used. */
 #include "agent/config.h"
 
 #include "agent/config_pipeline.h"
 #include "agent/keep.h"
+#include "agent/queue_storage.h"
 #include "core/err.h"
 
 #include <ctype.h>
@@ -180,13 +181,24 @@ static void check_extensions(struct weft_config *c)
             (void)weft_config_refer(c, WEFT_KIND_EXTENSION, "service::extensions", n);
 }
 
-static void warn_unused(struct weft_config *c)
+static void warn_of(struct weft_config *c, const struct weft_config_component *component)
+{
+    const struct weft_option_set sets[] = { { component->type.options, NULL }, { weft_lane_options, NULL } };
+    char owner[ID_MAX + 32];
+
+    (void)snprintf(owner, sizeof owner, "%s::%s", weft_kind_section(component->type.kind), component->id);
+    if (!component->used)
+        weft_problem_at_key(&c->warnings, component->node, "%s is defined but not used", owner);
+    else
+        weft_options_warn(sets, component->type.kind == WEFT_KIND_EXPORTER ? 2 : 1, owner, component->node, &c->warnings);
+}
+
+static void warn(struct weft_config *c)
 {
     for (int kind = 0; kind < WEFT_KINDS; kind++)
         for (size_t i = 0; i < c->n_components[kind]; i++)
-            if (!c->components[kind][i].used && c->components[kind][i].type.name)
-                weft_problem_at_key(&c->warnings, c->components[kind][i].node, "%s::%s is defined but not used",
-                                    weft_kind_section((enum weft_kind)kind), c->components[kind][i].id);
+            if (c->components[kind][i].type.name)
+                warn_of(c, &c->components[kind][i]);
 }
 
 /* ---- the order of the text ---- */
@@ -238,11 +250,15 @@ static void load_tree(struct weft_config *c)
     check_sections(c);
     for (int kind = 0; kind < WEFT_KINDS; kind++)
         load_section(c, (enum weft_kind)kind);
-    (void)weft_service_load(service, &c->arena, &c->problems, &c->warnings, &c->service);
     check_extensions(c);
     weft_config_load_pipelines(c);
+    const struct weft_service_queue queue = weft_queue_storage_find(c);
+    if (weft_service_load(service, &queue, &c->arena, &c->problems, &c->warnings, &c->service) == 0) {
+        weft_config_check_shares(c);
+        weft_queue_storage_check(c);
+    }
     weft_keep_check(c);
-    warn_unused(c);
+    warn(c);
 }
 
 int weft_config_load(const struct weft_config_args *args, const struct weft_expand *expand, struct weft_config **ret_config)

@@ -199,14 +199,20 @@ void weft_config_load_pipelines(struct weft_config *c)
     }
     for (const struct weft_node *n = map->child; n; n = n->next)
         room++;
-    if (room > PIPELINES_MAX || c->service.journal_max_size / room < 1 << 20) {
-        if (c->problems.n == 0)
-            weft_problem_at_key(&c->problems, map, "service::pipelines: %zu pipelines need 1MiB of service::journal::max_size each%s",
-                                room, room > PIPELINES_MAX ? ", and 64 pipelines are the most" : "");
-        if (room > PIPELINES_MAX)
-            return;
+    if (room > PIPELINES_MAX) {
+        weft_problem_at_key(&c->problems, map, "service::pipelines: there are %zu pipelines; %d are the most", room, PIPELINES_MAX);
+        return;
     }
     c->pipelines = weft_arena_alloc(&c->arena, room * sizeof *c->pipelines);
     for (const struct weft_node *n = map->child; n && c->pipelines; n = n->next)
         c->n_pipelines += read_pipeline(c, n, &c->pipelines[c->n_pipelines]);
+}
+
+void weft_config_check_shares(struct weft_config *c)
+{
+    const struct weft_node *map = weft_node_get(weft_node_get(c->root, "service"), "pipelines");
+
+    if (c->problems.n == 0 && c->n_pipelines > 0 && c->service.journal_max_size / c->n_pipelines < 1 << 20)
+        weft_problem_at_key(&c->problems, map, "service::pipelines: %zu pipelines need 1MiB of service::journal::max_size each",
+                            c->n_pipelines);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file_storage.c: the Collector's file_storage extension: a directory in which receivers keep what must outlive the process.
+/* file_storage.c: the Collector's file_storage extension: a directory for what must outlive the process.
  *
- * It only names the directory; who keeps something writes its own file there (keep.h). The Collector's database has a
+ * It only names the directory; receivers write their own files there (keep.h), and journals lie there when an exporter's queue asks
+ * for it (queue_storage.h). The Collector's database has a
  * lock to wait for, a size that only grows and pages to write back; one file a receiver, replaced whole, has none of them,
  * so those keys are accepted and mean nothing. Main loop.
  */
@@ -22,7 +23,8 @@ struct file_storage {
 static const struct weft_option options[] = {
     WEFT_STRING("directory", F, directory, .fallback = "/var/lib/otelcol/file_storage", .help = "where the files are kept"),
     WEFT_BOOL("create_directory", F, create_directory, .fallback = "true", .help = "make the directory when it is missing"),
-    WEFT_IGNORED("directory_permissions", .help = "directories are made for the owner and its group alone (0750)"),
+    WEFT_IGNORED("directory_permissions", .fallback = "0750", .warns = true,
+                 .help = "directories are made for the owner and its group alone (0750)"),
     WEFT_IGNORED("timeout", .help = "there is no lock to wait for"),
     WEFT_IGNORED("compaction", .help = "files are replaced whole, they hold nothing that could be taken out"),
     WEFT_IGNORED("fsync", .help = "every file is flushed before it takes the place of the one before"),
@@ -64,7 +66,7 @@ static void stop(struct weft_extension *self)
 
 const struct weft_extension_type weft_extension_file_storage = {
     .name = "file_storage",
-    .summary = "the directory in which receivers keep positions",
+    .summary = "the directory in which receivers keep positions, and sending_queue.storage journals",
     .size = sizeof(struct file_storage),
     .options = options,
     .start = start,

@@ -26,7 +26,7 @@ static const struct weft_option options[] = {
                 .help = "body of the answer 200"),
     WEFT_STRING("response_body.unhealthy", H, unhealthy, .fallback = "{\"status\":\"Server not available\"}",
                 .help = "body of the answer 503"),
-    WEFT_IGNORED("check_collector_pipeline", .help = "a back end's state is never the agent's health"),
+    WEFT_IGNORED("check_collector_pipeline", .warns = true, .help = "a back end's state is never the agent's health"),
     { .key = NULL },
 };
 

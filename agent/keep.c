@@ -57,8 +57,14 @@ static bool journal_directory_is_given(const struct weft_config *config)
     return directory && directory->kind == WEFT_NODE_SCALAR;
 }
 
-/* The directory of the extension, whose strings go into `arena`; NULL: it has none that may be used. */
-static const char *extension_directory(const struct weft_config_component *extension, struct weft_arena *arena)
+const struct weft_config_component *weft_keep_extension(const struct weft_config *config, const struct weft_node *storage)
+{
+    const struct weft_config_component *extension = extension_of(config, storage);
+
+    return extension && extension->used && extension->type.extension == &weft_extension_file_storage ? extension : NULL;
+}
+
+const char *weft_keep_directory(const struct weft_config_component *extension, struct weft_arena *arena)
 {
     struct weft_problems problems = { .arena = arena };
     void *instance = extension ? weft_config_instance(extension, arena, NULL, &problems) : NULL;
@@ -75,7 +81,7 @@ const char *weft_keep_path(const struct weft_config *config, const struct weft_c
     char path[WEFT_DIRECTORY_PATH];
 
     if (storage)
-        directory = extension_directory(extension_of(config, storage), arena);
+        directory = weft_keep_directory(extension_of(config, storage), arena);
     else if (config->service.journal_mode == WEFT_SERVICE_DISK || journal_directory_is_given(config))
         directory = config->service.journal_directory;
     if (!directory || !weft_directory_path(directory, "positions", receiver->id, path))

@@ -15,6 +15,12 @@
  * known and the used ones are marked. */
 void weft_keep_check(struct weft_config *config);
 
+/* The file_storage extension that `storage`, a scalar, names and the service starts; NULL: it does not, or it keeps nothing. */
+const struct weft_config_component *weft_keep_extension(const struct weft_config *config, const struct weft_node *storage);
+
+/* The directory of such an extension, in `arena`; NULL: it has none that may be used, or no memory. Accepts NULL. */
+const char *weft_keep_directory(const struct weft_config_component *extension, struct weft_arena *arena);
+
 /* The file of a receiver, in `arena`; NULL: there is no place for it, or no memory. Main thread. */
 const char *weft_keep_path(const struct weft_config *config, const struct weft_config_component *receiver, struct weft_arena *arena);
 

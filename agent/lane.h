@@ -35,6 +35,7 @@ struct weft_lane_config {
     uint64_t batch_bytes;        /* 0: the exporter's own, or 1 MiB */
     int on_full;                 /* enum weft_on_full */
     int journal_start;           /* enum weft_cursor_start */
+    char *queue_storage;         /* not the lane's: see queue_storage.h */
 };
 
 enum weft_balance { WEFT_BALANCE_AUTO, WEFT_BALANCE_ROUND_ROBIN, WEFT_BALANCE_FAILOVER };

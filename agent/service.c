@@ -65,20 +65,20 @@ const struct weft_option weft_service_options[] = {
     WEFT_IGNORED("telemetry.logs.development", .help = "there is one form of log lines"),
     WEFT_IGNORED("telemetry.logs.disable_caller", .help = "lines name components, not code"),
     WEFT_IGNORED("telemetry.logs.disable_stacktrace", .help = "lines carry no stack traces"),
-    WEFT_IGNORED("telemetry.logs.output_paths", .help = "lines go to stderr"),
-    WEFT_IGNORED("telemetry.logs.error_output_paths", .help = "lines go to stderr"),
-    WEFT_IGNORED("telemetry.logs.initial_fields", .help = "lines have a fixed set of fields"),
+    WEFT_IGNORED("telemetry.logs.output_paths", .fallback = "stderr", .warns = true, .help = "lines go to stderr"),
+    WEFT_IGNORED("telemetry.logs.error_output_paths", .fallback = "stderr", .warns = true, .help = "lines go to stderr"),
+    WEFT_IGNORED("telemetry.logs.initial_fields", .warns = true, .help = "lines have a fixed set of fields"),
     WEFT_IGNORED("telemetry.logs.sampling", .help = "each message that a peer can trigger has a rate gate of its own"),
-    WEFT_IGNORED("telemetry.logs.processors", .help = "lines go to stderr"),
+    WEFT_IGNORED("telemetry.logs.processors", .warns = true, .help = "lines go to stderr"),
     WEFT_ENUM("telemetry.metrics.level", S, metrics_level, .fallback = "normal", .words = metrics_levels,
               .help = "none takes /metrics away; all others expose everything"),
     WEFT_STRING("telemetry.metrics.address", S, metrics_address,
                 .help = "older spelling of telemetry.endpoint"),
     WEFT_NODE("telemetry.metrics.readers", S, readers,
               .help = "host and port of the first pull.exporter.prometheus reader stand in for telemetry.endpoint"),
-    WEFT_IGNORED("telemetry.metrics.views", .help = "own metrics are a fixed set"),
-    WEFT_IGNORED("telemetry.traces", .help = "the agent does not trace itself"),
-    WEFT_IGNORED("telemetry.resource", .help = "own metrics carry no resource"),
+    WEFT_IGNORED("telemetry.metrics.views", .warns = true, .help = "own metrics are a fixed set"),
+    WEFT_IGNORED("telemetry.traces", .warns = true, .help = "the agent does not trace itself"),
+    WEFT_IGNORED("telemetry.resource", .warns = true, .help = "own metrics carry no resource"),
     WEFT_LIST("extensions", S, extensions, .help = "ids of the extensions to start"),
     WEFT_NODE("pipelines", S, pipelines,
               .help = "map of traces, metrics or logs (with /name for several) to receivers, processors and exporters"),
@@ -140,6 +140,17 @@ static const struct weft_node *journal_key(const struct weft_node *section, cons
     const char *path[] = { "journal", key, below, NULL };
 
     return descend(section, path);
+}
+
+static void choose_mode(const struct weft_node *section, const struct weft_service_queue *queue, struct weft_arena *arena,
+                        struct weft_service *s)
+{
+    if (!queue->directory || journal_key(section, "mode", NULL))
+        return;
+    s->journal_mode = WEFT_SERVICE_DISK;
+    s->journal_asked_by = queue->exporter;
+    if (!journal_key(section, "directory", NULL))
+        s->journal_directory = (char *)(uintptr_t)weft_arena_copy(arena, weft_slice_str(queue->directory)).data;
 }
 
 /* Defaults that depend on the mode. */
@@ -220,13 +231,16 @@ void weft_service_check_system(const struct weft_service *s, const struct weft_n
                  strcmp(at, s->journal_directory) == 0 ? "written" : "made", at, weft_err_text(err));
 }
 
-int weft_service_load(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,
-                      struct weft_problems *warnings, struct weft_service *ret_service)
+int weft_service_load(const struct weft_node *section, const struct weft_service_queue *queue, struct weft_arena *arena,
+                      struct weft_problems *problems, struct weft_problems *warnings, struct weft_service *ret_service)
 {
     struct weft_service s = { 0 };
+    const struct weft_option_set set = { weft_service_options, &s };
     size_t before = problems->n;
 
-    (void)weft_options_load(weft_service_options, "service", section, &s, arena, problems);
+    (void)weft_options_load_sets(&set, 1, "service", section, arena, problems);
+    weft_options_warn(&set, 1, "service", section, warnings);
+    choose_mode(section, queue, arena, &s);
     choose_sizes(section, &s);
     check_sizes(section, problems, &s);
     check_directory(section, problems, &s);

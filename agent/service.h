@@ -12,6 +12,7 @@ enum weft_metrics_level { WEFT_METRICS_NONE, WEFT_METRICS_BASIC, WEFT_METRICS_NO
 
 struct weft_service {
     int journal_mode;               /* enum weft_service_journal_mode */
+    const char *journal_asked_by;   /* the exporter whose queue's storage made the mode disk; NULL: the section says the mode */
     char *journal_directory;
     uint64_t journal_max_size;      /* bytes over all pipelines */
     int journal_sync;               /* enum weft_service_sync */
@@ -37,9 +38,13 @@ struct weft_service {
 
 extern const struct weft_option weft_service_options[];
 
-/* Fills *ret_service from the node of the section (NULL: defaults). Strings live in `arena`. 0 or WEFT_ERR_CONFIG. */
-int weft_service_load(const struct weft_node *section, struct weft_arena *arena, struct weft_problems *problems,
-                      struct weft_problems *warnings, struct weft_service *ret_service);
+/* Where journals go when the section does not say: what an exporter's sending_queue.storage asks for. */
+struct weft_service_queue { const char *exporter, *directory; };
+
+/* Fills *ret_service from the node of the section (NULL: defaults). `queue` may have no directory. Strings live in `arena`. 0 or
+ * WEFT_ERR_CONFIG. */
+int weft_service_load(const struct weft_node *section, const struct weft_service_queue *queue, struct weft_arena *arena,
+                      struct weft_problems *problems, struct weft_problems *warnings, struct weft_service *ret_service);
 
 /* Bytes of memory_limit that journals on disk may take while the disk fails (on_disk_error memory); else 0. */
 uint64_t weft_service_fallback_memory(const struct weft_service *s);

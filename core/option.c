@@ -499,8 +499,8 @@ static bool is_empty(struct row row)
     }
 }
 
-/* Was the key written, with something under it? Then whatever is wrong with it was said already. */
-static bool is_given(const struct weft_node *map, const char *path)
+/* What was written under the key, or NULL: nothing. */
+static const struct weft_node *given(const struct weft_node *map, const char *path)
 {
     char word[PATH_MAX_LEN];
 
@@ -508,10 +508,18 @@ static bool is_given(const struct weft_node *map, const char *path)
         size_t len = strcspn(path, ".");
         (void)snprintf(word, sizeof word, "%.*s", (int)len, path);
         map = weft_node_get(map, word);
-        if (!map || map->kind == WEFT_NODE_NULL || !path[len])
-            return map && map->kind != WEFT_NODE_NULL;
+        if (!map || map->kind == WEFT_NODE_NULL)
+            return NULL;
+        if (!path[len])
+            return map;
         path += len + 1;
     }
+}
+
+/* Then whatever is wrong with it was said already. */
+static bool is_given(const struct weft_node *map, const char *path)
+{
+    return given(map, path) != NULL;
 }
 
 static void check_required(const struct load *l, const struct weft_node *map)
@@ -526,6 +534,28 @@ static void check_required(const struct load *l, const struct weft_node *map)
                     weft_problem_at_key(l->problems, at ? at : map, at ? "%s must not be empty" : "%s is required",
                                         spell(l, o->key, full));
             }
+}
+
+/* Is this what Weft does anyway? A list of one is its item. */
+static bool is_fallback(const struct weft_option *o, const struct weft_node *n)
+{
+    if (n->kind == WEFT_NODE_LIST && n->child && !n->child->next)
+        n = n->child;
+    return o->fallback && n->kind == WEFT_NODE_SCALAR && strcasecmp(n->text, o->fallback) == 0;
+}
+
+void weft_options_warn(const struct weft_option_set *sets, size_t n_sets, const char *owner, const struct weft_node *map,
+                       struct weft_problems *warnings)
+{
+    struct load l = { .owner = owner };
+    char full[PATH_MAX_LEN];
+
+    for (size_t i = 0; i < n_sets; i++)
+        for (const struct weft_option *o = sets[i].options; o && o->key; o++) {
+            const struct weft_node *n = o->kind == WEFT_OPT_IGNORED && o->warns ? given(map, o->key) : NULL;
+            if (n && !is_fallback(o, n))
+                weft_problem_at_key(warnings, n, "%s is ignored: %s", spell(&l, o->key, full), o->help);
+        }
 }
 
 int weft_options_load_sets(const struct weft_option_set *sets, size_t n_sets, const char *owner,

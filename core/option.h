@@ -42,10 +42,12 @@ struct weft_option {
     const char *key;                 /* NULL ends the table */
     enum weft_option_kind kind;
     size_t offset;
-    const char *fallback;            /* default as text; NULL: zero / empty. A list: comma-separated */
+    const char *fallback;            /* default as text; NULL: zero / empty. A list: comma-separated. Of an ignored key: what
+                                        Weft does in any case */
     double min, max;                 /* of numbers, in the field's unit; both 0: unbounded */
     const char *const *words;        /* of an enum, NULL-terminated */
     bool required;
+    bool warns;                      /* of an ignored key: who sets it to anything but `fallback` gets something else than he asked for */
     const char *help;                /* one sentence, lower case, no full stop */
 };
 
@@ -91,6 +93,10 @@ int weft_options_load(const struct weft_option *options, const char *owner, cons
 struct weft_option_set { const struct weft_option *options; void *into; };
 int weft_options_load_sets(const struct weft_option_set *sets, size_t n_sets, const char *owner,
                            const struct weft_node *map, struct weft_arena *arena, struct weft_problems *problems);
+
+/* Tells at each key of `map` that is ignored and `warns` what happens instead, which is its `help`. The rest of `map` may be wrong. */
+void weft_options_warn(const struct weft_option_set *sets, size_t n_sets, const char *owner, const struct weft_node *map,
+                       struct weft_problems *warnings);
 
 /* The kind as a manual names it: "duration", "bytes", ... Static storage. */
 const char *weft_option_kind_name(enum weft_option_kind kind);

@@ -40,7 +40,7 @@ static const struct weft_option options[] = {
              .help = "batches told in each second before sampling begins"),
     WEFT_INT("sampling_thereafter", struct debug, sampling_thereafter, .fallback = "1", .min = 0, .max = 1e9,
              .help = "after those, tell every batch of this number; 0 tells none"),
-    WEFT_IGNORED("use_internal_logger", .help = "lines always go to the log of the agent"),
+    WEFT_IGNORED("use_internal_logger", .fallback = "true", .warns = true, .help = "lines always go to the log of the agent"),
     { .key = NULL },
 };
 

@@ -61,7 +61,7 @@ static const struct weft_option options[] = {
              .help = "days to keep renamed files; 0 keeps them for ever"),
     WEFT_INT("rotation.max_backups", struct file, max_backups, .fallback = "100", .min = 0, .max = 100000,
              .help = "renamed files to keep; 0 keeps all"),
-    WEFT_IGNORED("rotation.localtime", .help = "renamed files always carry the time in UTC"),
+    WEFT_IGNORED("rotation.localtime", .fallback = "false", .warns = true, .help = "renamed files always carry the time in UTC"),
     WEFT_IGNORED("flush_interval", .help = "every batch is written at once"),
     { .key = NULL },
 };

@@ -24,7 +24,7 @@ static const char *const protocols[] = { "grpc", "otlp_grpc", "otlp_http", "thri
     WEFT_STRING("tls.key_file", struct weft_otlp_exporter, key_file, .help = "the key of cert_file"),                  \
     WEFT_STRING("tls.server_name_override", struct weft_otlp_exporter, server_name_override,                           \
                 .help = "the name to ask for and to find in the server's certificate"),                                \
-    WEFT_IGNORED("tls.min_version", .help = "TLS 1.2 is the least in any case"),                                       \
+    WEFT_IGNORED("tls.min_version", .fallback = "1.2", .warns = true, .help = "TLS 1.2 is the least in any case"),     \
     WEFT_IGNORED("read_buffer_size", .help = "buffers are sized by the batch"),                                        \
     WEFT_IGNORED("write_buffer_size", .help = "buffers are sized by the batch")
 
@@ -37,7 +37,8 @@ static const char *const protocols[] = { "grpc", "otlp_grpc", "otlp_http", "thri
               .help = "no TLS when the endpoint has no scheme")
 
 #define GRPC_ROWS                                                                                                      \
-    WEFT_IGNORED("balancer_name", .help = "one connection is kept to the endpoint"),                                   \
+    WEFT_IGNORED("balancer_name", .fallback = "pick_first", .warns = true,                                             \
+                 .help = "one connection is kept to each endpoint; see endpoints and load_balancing"),                 \
     WEFT_IGNORED("wait_for_ready", .help = "the lane retries by itself"),                                              \
     WEFT_IGNORED("keepalive", .help = "TCP keep-alive is on")
 
@@ -64,7 +65,7 @@ static const struct weft_option http_options[] = {
     COMMON_ROWS,
     WEFT_IGNORED("max_idle_conns", .help = "connections are kept as needed"),
     WEFT_IGNORED("max_idle_conns_per_host", .help = "connections are kept as needed"),
-    WEFT_IGNORED("max_conns_per_host", .help = "connections are kept as needed"),
+    WEFT_IGNORED("max_conns_per_host", .fallback = "0", .warns = true, .help = "connections are kept as needed; concurrency.max bounds them"),
     WEFT_IGNORED("idle_conn_timeout", .help = "connections are kept as needed"),
     { .key = NULL },
 };

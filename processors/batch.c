@@ -13,7 +13,8 @@ struct batch {
 
 static const struct weft_option options[] = {
     WEFT_IGNORED("send_batch_size", .help = "stands in: the exporter's batch options"),
-    WEFT_IGNORED("send_batch_max_size", .help = "stands in: the exporter's batch options"),
+    WEFT_IGNORED("send_batch_max_size", .fallback = "0", .warns = true,
+                 .help = "an exporter sizes its requests itself; see its batch.max_items"),
     WEFT_IGNORED("timeout", .help = "an exporter sends at once what is there; nothing waits for a batch to fill"),
     WEFT_IGNORED("metadata_keys", .help = "records are never mixed across requests"),
     WEFT_IGNORED("metadata_cardinality_limit", .help = "records are never mixed across requests"),

@@ -41,7 +41,7 @@ static const struct weft_option options[] = {
                  .help = "2,000 control frames a second without a call end a connection, whatever they are"),
     WEFT_IGNORED("protocols.grpc.keepalive.enforcement_policy.permit_without_stream",
                  .help = "pings are counted the same with and without calls"),
-    WEFT_IGNORED("protocols.grpc.transport", .help = "always tcp"),
+    WEFT_IGNORED("protocols.grpc.transport", .fallback = "tcp", .warns = true, .help = "always tcp"),
     WEFT_IGNORED("protocols.grpc.read_buffer_size", .help = "buffers are shared by all connections of a loop"),
     WEFT_IGNORED("protocols.grpc.write_buffer_size", .help = "buffers are shared by all connections of a loop"),
     WEFT_IGNORED("protocols.grpc.include_metadata", .help = "request metadata is not needed by any processor"),
@@ -74,8 +74,8 @@ static const struct weft_option options[] = {
              .help = "seconds for which a browser may remember the answer to its preflight; 0: its own default"),
     TLS("http", http_options),
     WEFT_IGNORED("protocols.http.include_metadata", .help = "request metadata is not needed by any processor"),
-    WEFT_IGNORED("protocols.http.compression_algorithms", .help = "gzip and none are accepted"),
-    WEFT_IGNORED("protocols.http.keep_alives_enabled", .help = "connections are kept alive"),
+    WEFT_IGNORED("protocols.http.compression_algorithms", .fallback = "gzip", .warns = true, .help = "gzip and none are accepted"),
+    WEFT_IGNORED("protocols.http.keep_alives_enabled", .fallback = "true", .warns = true, .help = "connections are kept alive"),
     { .key = NULL },
 };
 

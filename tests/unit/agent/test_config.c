@@ -244,6 +244,47 @@ static void keys_that_mean_nothing_in_memory_are_a_warning(void **state)
     }
 }
 
+/* Laid over the built-in default, whose journals are in memory. */
+static void a_queue_with_storage_puts_journals_on_disk_or_is_a_warning(void **state)
+{
+#define QUEUE(storage) "exporters: {debug: {sending_queue: {storage: " storage "}}}\n"
+#define STORE "extensions: {file_storage: {directory: /var/q}, file_storage/rel: {directory: q}, health_check: }\n"
+#define STARTED "service: {extensions: [file_storage, file_storage/rel, health_check]}\n"
+#define LOST "what waits lives in memory and dies with the process; set service.journal.mode: disk"
+#define NONE "no file_storage among service::extensions with an absolute directory that may be used: " LOST
+    const struct { const char *in; int mode; const char *directory, *asked_by, *out; } cases[] = {
+        { QUEUE("file_storage") STORE STARTED, WEFT_SERVICE_DISK, "/var/q", "debug", "" },
+        { QUEUE("file_storage") STORE STARTED "service::journal::directory: /d\n", WEFT_SERVICE_DISK, "/d", "debug", "" },
+        { QUEUE("file_storage") STORE STARTED "service::journal::max_size: 64MiB\n"
+          "exporters::prometheus::sending_queue::storage: file_storage/rel\n", WEFT_SERVICE_DISK, "/var/q", "debug",
+          "t.yaml:5:1: exporters::prometheus::sending_queue::storage is ignored: all journals are on disk in /var/q" },
+        { QUEUE("file_storage") STORE STARTED "service::journal::mode: disk\n", WEFT_SERVICE_DISK, "/var/lib/weft", NULL, "" },
+        { QUEUE("file_storage") STORE STARTED "service::journal::mode: memory\n", WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
+          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: service.journal.mode is memory: " LOST },
+        { QUEUE("file_storage/rel") STORE STARTED, WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
+          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: 'file_storage/rel' is " NONE },
+        { QUEUE("health_check") STORE STARTED, WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
+          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: 'health_check' is " NONE },
+        { QUEUE("file_storage"), WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
+          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: 'file_storage' is " NONE },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char told[1024], wrong[1024];
+        struct weft_config *config = load(cases[i].in, true);
+        const struct weft_service *s = &config->service;
+        join(&config->problems, wrong, sizeof wrong);
+        join(&config->warnings, told, sizeof told);
+        if (*wrong || strcmp(told, cases[i].out) != 0 || s->journal_mode != cases[i].mode
+            || strcmp(s->journal_directory, cases[i].directory) != 0
+            || strcmp(s->journal_asked_by ? s->journal_asked_by : "", cases[i].asked_by ? cases[i].asked_by : "") != 0)
+            fail_msg("%s: %s; mode %d, %s, asked by %s; told %s", cases[i].in, wrong, s->journal_mode, s->journal_directory,
+                     s->journal_asked_by ? s->journal_asked_by : "nobody", told);
+        weft_config_free(config);
+    }
+}
+
 /* As the Collector's own documentation and charts write it. */
 static void a_configuration_of_the_Collector_is_taken_as_it_is(void **state)
 {
@@ -267,6 +308,12 @@ static void a_configuration_of_the_Collector_is_taken_as_it_is(void **state)
 
     join(&config->problems, told, sizeof told);
     assert_string_equal(told, "");
+    join(&config->warnings, told, sizeof told);
+    assert_string_equal(told,
+                        "t.yaml:18:55: exporters::otlp_grpc/upstream::sending_queue::queue_size is ignored: the journal stands in for the "
+                        "queue; service.journal.max_size bounds it, in bytes and for all pipelines\n"
+                        "t.yaml:19:104: exporters::otlp_grpc/upstream::retry_on_failure::multiplier is ignored: the ceiling of the waits "
+                        "always doubles");
     assert_string_equal(config->service.telemetry_endpoint, "[::]:9999");
     assert_int_equal(config->service.log_encoding, 1);
     assert_string_equal(config->components[WEFT_KIND_EXPORTER][1].type.name, "otlp");
@@ -290,6 +337,8 @@ static void check_row(const char *component, const struct weft_option *o)
         fail_msg("%s: %s: an enum without words", component, o->key);
     if (o->min > o->max && o->max != 0)
         fail_msg("%s: %s: least over most", component, o->key);
+    if (o->kind != WEFT_OPT_IGNORED && o->warns)
+        fail_msg("%s: %s: it is not ignored, so there is nothing to warn of", component, o->key);
     if (o->required && o->fallback)
         fail_msg("%s: %s: required, yet it has a default", component, o->key);
 }
@@ -337,6 +386,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_defined_but_not_used_is_a_warning),
         cmocka_unit_test(sizes_of_the_journal_depend_on_its_mode_unless_they_are_set),
         cmocka_unit_test(keys_that_mean_nothing_in_memory_are_a_warning),
+        cmocka_unit_test(a_queue_with_storage_puts_journals_on_disk_or_is_a_warning),
         cmocka_unit_test(a_configuration_of_the_Collector_is_taken_as_it_is),
         cmocka_unit_test(every_table_has_help_and_defaults_within_bounds),
     };

@@ -40,6 +40,8 @@ static const struct weft_option options[] = {
     WEFT_PRESENT("protocols.http", struct sample, http, .help = "over HTTP"),
     WEFT_NODE("rules", struct sample, rules, .help = "anything"),
     WEFT_IGNORED("sending_queue", .help = "the journal stands in"),
+    WEFT_IGNORED("protocols.grpc.transport", .fallback = "tcp", .warns = true, .help = "always tcp"),
+    WEFT_IGNORED("views", .warns = true, .help = "they are a fixed set"),
     { .key = NULL },
 };
 
@@ -202,6 +204,41 @@ static void all_errors_are_told_and_a_missing_key_is_one(void **state)
     weft_arena_release(&f.arena);
 }
 
+static void what_is_ignored_and_would_have_changed_something_is_a_warning(void **state)
+{
+    const struct { const char *key, *value; bool below, list; const char *text; } cases[] = {
+        { "sending_queue", "x", false, false, NULL },
+        { "views", "x", false, false, "x::s::views is ignored: they are a fixed set" },
+        { "views", "x", false, true, "x::s::views is ignored: they are a fixed set" },
+        { "transport", "unix", true, false, "x::s::protocols::grpc::transport is ignored: always tcp" },
+        { "transport", "TCP", true, false, NULL },
+        { "transport", "tcp", true, true, NULL },
+        { "endpoint", ":1", true, false, NULL },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        set_up(&f);
+        struct weft_node *map = node(&f, WEFT_NODE_MAP, NULL, NULL), *at = map;
+        if (cases[i].below)
+            at = put(map, node(&f, WEFT_NODE_MAP, "protocols", NULL));
+        if (cases[i].below)
+            at = put(at, node(&f, WEFT_NODE_MAP, "grpc", NULL));
+        if (cases[i].list)
+            at = put(at, node(&f, WEFT_NODE_LIST, cases[i].key, NULL));
+        put(at, node(&f, WEFT_NODE_SCALAR, cases[i].list ? NULL : cases[i].key, cases[i].value));
+        const struct weft_option_set set = { options, &f.sample };
+        weft_options_warn(&set, 1, "x::s", map, &f.problems);
+        const char *told = f.problems.n ? f.problems.first->text : NULL;
+        if ((told == NULL) != (cases[i].text == NULL) || (told && strcmp(told, cases[i].text) != 0))
+            fail_msg("%s: %s: %s", cases[i].key, cases[i].value, told ? told : "nothing");
+        if (told && (f.problems.first->line != (cases[i].below ? 4 : 2) || f.problems.first->column != 1))
+            fail_msg("%s: told at %d:%d", cases[i].key, f.problems.first->line, f.problems.first->column);
+        weft_arena_release(&f.arena);
+    }
+}
+
 static void two_tables_share_one_map(void **state)
 {
     struct other { uint64_t pause; } other = { 0 };
@@ -282,6 +319,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_kind_takes_its_value_from_the_tree),
         cmocka_unit_test(a_bad_value_is_told_with_its_place_and_what_to_write),
         cmocka_unit_test(all_errors_are_told_and_a_missing_key_is_one),
+        cmocka_unit_test(what_is_ignored_and_would_have_changed_something_is_a_warning),
         cmocka_unit_test(two_tables_share_one_map),
         cmocka_unit_test(sizes_and_durations_read_as_in_go),
         cmocka_unit_test(quantities_are_written_as_they_are_read),

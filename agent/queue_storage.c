@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queue_storage.c: see queue_storage.h. The key is looked for in the configuration itself, as keep.c does with receivers'. */
+#include "agent/queue_storage.h"
+
+#include "agent/keep.h"
+
+#include <string.h>
+
+static const struct weft_node *storage_of(const struct weft_config_component *exporter)
+{
+    const struct weft_node *n = exporter->used ? weft_node_get(weft_node_get(exporter->node, "sending_queue"), "storage") : NULL;
+
+    return n && n->kind == WEFT_NODE_SCALAR && n->text && *n->text ? n : NULL;
+}
+
+/* The directory that journals can be in, or NULL. */
+static const char *directory_of(struct weft_config *c, const struct weft_node *storage)
+{
+    const char *directory = weft_keep_directory(weft_keep_extension(c, storage), &c->arena);
+
+    return directory && *directory == '/' ? directory : NULL;
+}
+
+struct weft_service_queue weft_queue_storage_find(struct weft_config *c)
+{
+    for (size_t i = 0; i < c->n_components[WEFT_KIND_EXPORTER]; i++) {
+        const struct weft_config_component *exporter = &c->components[WEFT_KIND_EXPORTER][i];
+        const struct weft_node *storage = storage_of(exporter);
+        const char *directory = storage ? directory_of(c, storage) : NULL;
+        if (directory)
+            return (struct weft_service_queue){ exporter->id, directory };
+    }
+    return (struct weft_service_queue){ NULL, NULL };
+}
+
+static void check(struct weft_config *c, const struct weft_config_component *exporter, const struct weft_node *storage)
+{
+    static const char lost[] = "what waits lives in memory and dies with the process; set service.journal.mode: disk";
+    const struct weft_service *s = &c->service;
+    const char *directory = directory_of(c, storage);
+
+    if (s->journal_mode == WEFT_SERVICE_MEMORY && directory)
+        weft_problem_at_key(&c->warnings, storage, "exporters::%s::sending_queue::storage is ignored: service.journal.mode is memory: %s",
+                            exporter->id, lost);
+    else if (s->journal_mode == WEFT_SERVICE_MEMORY)
+        weft_problem_at_key(&c->warnings, storage,
+                            "exporters::%s::sending_queue::storage is ignored: '%.60s' is no file_storage among service::extensions with "
+                            "an absolute directory that may be used: %s",
+                            exporter->id, storage->text, lost);
+    else if (s->journal_asked_by && strcmp(s->journal_asked_by, exporter->id) != 0
+             && (!directory || strcmp(directory, s->journal_directory) != 0))
+        weft_problem_at_key(&c->warnings, storage, "exporters::%s::sending_queue::storage is ignored: all journals are on disk in %s",
+                            exporter->id, s->journal_directory);
+}
+
+void weft_queue_storage_check(struct weft_config *c)
+{
+    for (size_t i = 0; i < c->n_components[WEFT_KIND_EXPORTER]; i++) {
+        const struct weft_config_component *exporter = &c->components[WEFT_KIND_EXPORTER][i];
+        const struct weft_node *storage = storage_of(exporter);
+        if (storage)
+            check(c, exporter, storage);
+    }
+}
