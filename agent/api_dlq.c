@@ -94,7 +94,9 @@ static unsigned get_filter(const struct ask *a, char reason[WEFT_LETTER_REASON +
 
     if (found < 0)
         return fail(a->out, 400, "reason is not a word of at most %d bytes", WEFT_LETTER_REASON);
-    ret_filter->reason = found == 1 && *reason ? reason : NULL;
+    if (found == 1 && !*reason)
+        return fail(a->out, 400, "reason is empty; leave it out to mean all letters");
+    ret_filter->reason = found == 1 ? reason : NULL;
     return get_ago(a, "older_than", &ret_filter->before_ns);
 }
 
@@ -253,8 +255,10 @@ static unsigned get_match(const struct ask *a, struct weft_match **ret_match)
 
     if (found < 0)
         return fail(a->out, 400, "match: longer than %d bytes, or badly encoded", WEFT_MATCH_MAX);
-    if (found == 0 || !*text)
+    if (found == 0)
         return 0;
+    if (!*text)
+        return fail(a->out, 400, "match is empty; leave it out to send everything again");
     int err = weft_match_compile(text, ret_match, &error);
     if (err == WEFT_ERR_CONFIG)
         return fail(a->out, 400, "match: column %u: %s", error.column, error.text);

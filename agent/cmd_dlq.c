@@ -417,6 +417,8 @@ static int check(struct dlq *d, const char *verb)
     if ((d->limit && read_number(d, "--limit", d->limit, &limit)) || (d->after && read_number(d, "--after", d->after, &d->n_after)))
         return WEFT_EXIT_USAGE;
     d->n_limit = limit > 1000 ? 1000 : (unsigned)limit;
+    if (d->reason && !*d->reason) /* most likely a variable of a shell that is not set: it must not mean all of them */
+        return weft_cli_usage(d->self, "--reason is empty; leave it out to mean all letters");
     const char *wrong = d->older_than ? weft_parse_msec(d->older_than, &ms) : NULL;
     if (wrong)
         return weft_cli_usage(d->self, "--older-than %s: %s", d->older_than, wrong);

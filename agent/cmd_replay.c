@@ -30,6 +30,8 @@ static int check(const struct weft_command *self, const struct wish *w)
         return weft_cli_usage(self, "--exporter ID is missing, as 'weft dlq list' shows it");
     if (w->cancel)
         return 0;
+    if (w->match && !*w->match) /* most likely a variable of a shell that is not set */
+        return weft_cli_usage(self, "--match is empty; leave it out to send everything again");
     if (!w->since)
         return weft_cli_usage(self, "--since DURATION is missing: how far to go back, like 15m or 24h");
     const char *wrong = weft_parse_msec(w->since, &ms);
