@@ -174,6 +174,8 @@ static unsigned answer_page(const struct ask *a)
         status = get_number(a, "after", 0, &after);
     if (status)
         return status;
+    if (limit == 0)
+        return fail(a->out, 400, "limit is 1 to %d", LIMIT_MAX);
     limit = limit > LIMIT_MAX ? LIMIT_MAX : limit;
     if (weft_letters_put_page(a->out, a->exporter->component->id, a->exporter->letters, &filter, after, (unsigned)limit))
         return fail(a->out, 503, "out of memory");

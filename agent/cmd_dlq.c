@@ -416,6 +416,8 @@ static int check(struct dlq *d, const char *verb)
         return weft_cli_usage(d->self, "%s needs --exporter ID, as 'weft dlq list' shows it", verb);
     if ((d->limit && read_number(d, "--limit", d->limit, &limit)) || (d->after && read_number(d, "--after", d->after, &d->n_after)))
         return WEFT_EXIT_USAGE;
+    if (limit == 0)
+        return weft_cli_usage(d->self, "--limit 0 would show nothing; 'weft dlq list' counts the letters");
     d->n_limit = limit > 1000 ? 1000 : (unsigned)limit;
     if (d->reason && !*d->reason) /* most likely a variable of a shell that is not set: it must not mean all of them */
         return weft_cli_usage(d->self, "--reason is empty; leave it out to mean all letters");
