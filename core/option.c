@@ -442,17 +442,65 @@ static const char *home_of(const struct load *l, const char *key, char *out)
     return found == 1 ? out : NULL;
 }
 
+/* Is `word` one of those that `path` is made of ("concurrency.max_size": concurrency, max, size)? */
+static bool has_word(const char *path, const char *word, size_t len)
+{
+    for (size_t n; *path; path += n + (path[n] != '\0')) {
+        n = strcspn(path, "._");
+        if (n == len && strncasecmp(path, word, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Are they all in `path`, its last one among them? */
+static bool has_all_words(const char *path, const char *key)
+{
+    size_t last = strlen(path);
+
+    while (last > 0 && !strchr("._", path[last - 1]))
+        last--;
+    if (!has_word(key, path + last, strlen(path + last)))
+        return false;
+    for (size_t n; *key; key += n + (key[n] != '\0')) {
+        n = strcspn(key, "_");
+        if (!has_word(path, key, n))
+            return false;
+    }
+    return true;
+}
+
+/* The one row in the tables that is made of all the words of `key`, in whatever order, and of others before, or NULL: none, or
+ * several. */
+static const struct weft_option *of_same_words(const struct load *l, const char *key)
+{
+    const struct weft_option *found = NULL;
+
+    for (size_t i = 0; i < l->n_sets; i++)
+        for (const struct weft_option *o = l->sets[i].options; o && o->key; o++) {
+            if (!has_all_words(o->key, key))
+                continue;
+            if (found)
+                return NULL;
+            found = o;
+        }
+    return found;
+}
+
 static void unknown_key(const struct load *l, const char *parent, const struct weft_node *n)
 {
     const char *names[SIBLINGS_MAX + 1];
     char room[2048], full[PATH_MAX_LEN], home[PATH_MAX_LEN], home_full[PATH_MAX_LEN], advice[ADVICE_MAX] = "";
     size_t count = known_under(l, parent, names, room, sizeof room);
     const char *near = weft_nearest(n->key, names);
+    const struct weft_option *alike = near ? NULL : of_same_words(l, n->key);
 
     if (near)
         (void)snprintf(advice, sizeof advice, "; did you mean '%s'?", near);
     else if (home_of(l, n->key, home))
         (void)snprintf(advice, sizeof advice, "; it belongs under %s", spell(l, home, home_full));
+    else if (alike)
+        (void)snprintf(advice, sizeof advice, "; did you mean %s?", spell(l, alike->key, home_full));
     else if (count == 0)
         (void)snprintf(advice, sizeof advice, "; no keys are known here");
     else if (count <= 12) {

@@ -99,6 +99,10 @@ static void a_mistake_is_told_at_its_place_with_what_was_probably_meant(void **s
         { "exporters:\n  otlp: {retry_on_failure: {max_interval: 1ns2}}\nservice: {pipelines: {logs: {exporters: [otlp]}}}\n",
           "t.yaml:2:43: exporters::otlp::retry_on_failure::max_interval: '1ns2' has no unit; write a duration such as 250ms, 10s or "
           "1m30s" },
+        { "exporters: {debug: {start: oldest}}", "t.yaml:1:21: exporters::debug: unknown key 'start'; did you mean "
+                                                 "exporters::debug::journal_start?" },
+        { "exporters: {debug: {adaptive_concurrency: true}}",
+          "t.yaml:1:21: exporters::debug: unknown key 'adaptive_concurrency'; did you mean exporters::debug::concurrency::adaptive?" },
         { "exporters:\n  otlp: {}\nservice: {pipelines: {logs: {exporters: [otlp]}}}\n",
           "t.yaml:2:9: exporters::otlp: endpoint is missing" },
         { "exporters:\n  otlp: {endpoints: [a:4317, b]}\nservice: {pipelines: {logs: {exporters: [otlp]}}}\n",

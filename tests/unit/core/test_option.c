@@ -41,6 +41,7 @@ static const struct weft_option options[] = {
     WEFT_NODE("rules", struct sample, rules, .help = "anything"),
     WEFT_IGNORED("sending_queue", .help = "the journal stands in"),
     WEFT_IGNORED("protocols.grpc.transport", .fallback = "tcp", .warns = true, .help = "always tcp"),
+    WEFT_BOOL("retry.seldom_wanted", struct sample, compress, .fallback = "true", .help = "whether"),
     WEFT_IGNORED("views", .warns = true, .help = "they are a fixed set"),
     { .key = NULL },
 };
@@ -169,6 +170,9 @@ static void a_bad_value_is_told_with_its_place_and_what_to_write(void **state)
         { "protocols", "grpc", "x::s::protocols: expected a map, found a single value" },
         { "endpiont", "x", "x::s: unknown key 'endpiont'; did you mean 'endpoint'?" },
         { "grpc", "x", "x::s: unknown key 'grpc'; it belongs under x::s::protocols" },
+        { "wanted_retry", "x", "x::s: unknown key 'wanted_retry'; did you mean x::s::retry::seldom_wanted?" },
+        { "wanted", "x", "x::s: unknown key 'wanted'; did you mean x::s::retry::seldom_wanted?" },
+        { "seldom", "x", "x::s: unknown key 'seldom'" },
         { "protocols.grpc", "x", "x::s: unknown key 'protocols.grpc'; did you mean 'protocols'?" },
     };
     (void)state;
