@@ -181,16 +181,39 @@ static void check_extensions(struct weft_config *c)
             (void)weft_config_refer(c, WEFT_KIND_EXTENSION, "service::extensions", n);
 }
 
+/* What is right key by key and odd together. The Collector takes it, too. */
+static void warn_of_lane(struct weft_config *c, const struct weft_config_component *exporter, const char *owner)
+{
+    char initial[WEFT_QUANTITY_MAX], max[WEFT_QUANTITY_MAX];
+    struct weft_problems told = { .arena = &c->arena };
+    struct weft_lane_config lane = { .concurrency_max = 0 };
+
+    free(weft_config_instance(exporter, &c->arena, &lane, &told));
+    if (told.n > 0)
+        return; /* load_section told, too */
+    if (lane.initial_interval > lane.max_interval)
+        weft_problem_at_key(&c->warnings, weft_node_get(exporter->node, "retry_on_failure"),
+                            "%s::retry_on_failure: initial_interval (%s) is more than max_interval (%s)", owner,
+                            weft_format_msec((double)lane.initial_interval, initial), weft_format_msec((double)lane.max_interval, max));
+    if (lane.concurrency_max && lane.concurrency_initial > lane.concurrency_max)
+        weft_problem_at_key(&c->warnings, weft_node_get(exporter->node, "concurrency"),
+                            "%s::concurrency: initial (%lld) is more than max (%lld), which is what counts", owner,
+                            (long long)lane.concurrency_initial, (long long)lane.concurrency_max);
+}
+
 static void warn_of(struct weft_config *c, const struct weft_config_component *component)
 {
     const struct weft_option_set sets[] = { { component->type.options, NULL }, { weft_lane_options, NULL } };
     char owner[ID_MAX + 32];
 
     (void)snprintf(owner, sizeof owner, "%s::%s", weft_kind_section(component->type.kind), component->id);
-    if (!component->used)
+    if (!component->used) {
         weft_problem_at_key(&c->warnings, component->node, "%s is defined but not used", owner);
-    else
-        weft_options_warn(sets, component->type.kind == WEFT_KIND_EXPORTER ? 2 : 1, owner, component->node, &c->warnings);
+        return;
+    }
+    weft_options_warn(sets, component->type.kind == WEFT_KIND_EXPORTER ? 2 : 1, owner, component->node, &c->warnings);
+    if (component->type.kind == WEFT_KIND_EXPORTER)
+        warn_of_lane(c, component, owner);
 }
 
 static void warn(struct weft_config *c)

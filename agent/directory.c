@@ -110,22 +110,26 @@ int weft_directory_make(const char *path)
 
 int weft_directory_check(const char *path, char *ret_at)
 {
-    char part[WEFT_DIRECTORY_PATH];
+    char part[WEFT_DIRECTORY_PATH], *slash;
+    struct stat st;
+    int err;
 
     if (strlen(path) >= sizeof part)
         return -ENAMETOOLONG;
     memcpy(part, path, strlen(path) + 1);
-    while (access(part, W_OK | X_OK) != 0) {
-        int err = errno;
-        char *slash = strrchr(part, '/');
-        if (err != ENOENT || !slash || !part[1]) {
-            if (ret_at)
-                memcpy(ret_at, part, strlen(part) + 1);
-            return -err;
-        }
+    while ((err = stat(part, &st) == 0 ? 0 : errno) == ENOENT || err == ENOTDIR) {
+        slash = strrchr(part, '/');
+        if (!slash || !part[1])
+            break;
         slash[slash == part] = '\0'; /* not there: whoever makes it needs the one above */
     }
-    return 0;
+    if (!err && !S_ISDIR(st.st_mode))
+        err = ENOTDIR;
+    else if (!err && access(part, W_OK | X_OK) != 0)
+        err = errno;
+    if (err && ret_at)
+        memcpy(ret_at, part, strlen(part) + 1);
+    return -err;
 }
 
 int weft_directory_remove(const char *path)

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 #define S struct weft_service
 
@@ -226,6 +227,10 @@ void weft_service_check_system(const struct weft_service *s, const struct weft_n
     int err = weft_directory_check(s->journal_directory, at);
     if (!err)
         return;
+    if (err == UV_ENOTDIR) {
+        weft_problem(warnings, node ? node : journal_key(section, "mode", NULL), "service::journal::directory: %s is not a directory", at);
+        return;
+    }
     weft_problem(warnings, node ? node : journal_key(section, "mode", NULL),
                  "service::journal::directory: %s cannot be %s by this user: %s: %s", s->journal_directory,
                  strcmp(at, s->journal_directory) == 0 ? "written" : "made", at, weft_err_text(err));
@@ -242,9 +247,11 @@ int weft_service_load(const struct weft_node *section, const struct weft_service
     weft_options_warn(&set, 1, "service", section, warnings);
     choose_mode(section, queue, arena, &s);
     choose_sizes(section, &s);
-    check_sizes(section, problems, &s);
     check_directory(section, problems, &s);
-    warn_unused(section, warnings, &s);
+    if (problems->n == before) { /* else they would be told of a default that nobody asked for */
+        check_sizes(section, problems, &s);
+        warn_unused(section, warnings, &s);
+    }
     choose_endpoint(section, arena, problems, warnings, &s);
     if (s.telemetry_endpoint && !weft_endpoint_well_formed(s.telemetry_endpoint))
         weft_problem(problems, section, "service::telemetry: the endpoint '%s' is not host:port", s.telemetry_endpoint);

@@ -245,8 +245,8 @@ static int prepare_directory(struct weft_shelf *s, const char *directory)
     int err = weft_directory_make(path);
     if (err) {
         weft_log(&s->log, WEFT_LOG_ERROR, "agent",
-                 "service.journal.directory: cannot make %s: %s; make it writable for this user, or set another directory", path,
-                 weft_err_text(err));
+                 "service.journal.directory: cannot make %s: %s; %sset another directory", path, weft_err_text(err),
+                 err == UV_ENOTDIR ? "" : "make it writable for this user, or ");
         return err;
     }
     return is_held(s, directory) ? 0 : lock_directory(s, directory);

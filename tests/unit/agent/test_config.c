@@ -136,6 +136,10 @@ static void a_mistake_is_told_at_its_place_with_what_was_probably_meant(void **s
           "t.yaml:1:24: service::extensions: extension 'health_check' is not defined; add it under extensions" },
         { "service: {journal: {mode: disc}}",
           "t.yaml:1:27: service::journal::mode: 'disc' is not one of memory or disk; did you mean 'disk'?" },
+        { "service: {journal: {mode: disc, max_size: 2GiB, sync: always}}",
+          "t.yaml:1:27: service::journal::mode: 'disc' is not one of memory or disk; did you mean 'disk'?" },
+        { "service: {journal: {mode: disk, max_size: 3GX, retention: {size: 2GiB}}}",
+          "t.yaml:1:43: service::journal::max_size: '3GX' has an unknown unit; sizes end in B, KiB, MiB, GiB, TiB, KB, MB, GB or TB" },
         { "service: {journal: {directory: var/lib/weft}}",
           "t.yaml:1:32: service::journal::directory: 'var/lib/weft' is not an absolute path" },
         { "service: {journal: {mode: disk, retention: {size: 2GiB}}}",
@@ -224,6 +228,28 @@ static void sizes_of_the_journal_depend_on_its_mode_unless_they_are_set(void **s
             || s->retention_age != cases[i].retention_age)
             fail_msg("%s: max_size %llu, retention %llu bytes, %llu ms; %s", cases[i].in, (unsigned long long)s->journal_max_size,
                      (unsigned long long)s->retention_size, (unsigned long long)s->retention_age, told);
+        weft_config_free(config);
+    }
+}
+
+static void an_exporters_keys_that_are_odd_together_are_a_warning(void **state)
+{
+    const struct { const char *in, *out; } cases[] = {
+        { "exporters: {debug: {retry_on_failure: {initial_interval: 1m}}}",
+          "t.yaml:1:21: exporters::debug::retry_on_failure: initial_interval (1m) is more than max_interval (30s)" },
+        { "exporters: {debug: {retry_on_failure: {initial_interval: 1m, max_interval: 1m}}}", "" },
+        { "exporters: {debug: {concurrency: {initial: 8, max: 4}}}",
+          "t.yaml:1:21: exporters::debug::concurrency: initial (8) is more than max (4), which is what counts" },
+        { "exporters: {debug: {concurrency: {initial: 8}}}", "" },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char told[1024];
+        struct weft_config *config = load(cases[i].in, true);
+        join(&config->warnings, told, sizeof told);
+        if (strcmp(told, cases[i].out) != 0 || config->problems.n)
+            fail_msg("%s: %s", cases[i].in, told);
         weft_config_free(config);
     }
 }
@@ -389,6 +415,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(problems_come_in_the_order_of_the_text),
         cmocka_unit_test(what_is_defined_but_not_used_is_a_warning),
         cmocka_unit_test(sizes_of_the_journal_depend_on_its_mode_unless_they_are_set),
+        cmocka_unit_test(an_exporters_keys_that_are_odd_together_are_a_warning),
         cmocka_unit_test(keys_that_mean_nothing_in_memory_are_a_warning),
         cmocka_unit_test(a_queue_with_storage_puts_journals_on_disk_or_is_a_warning),
         cmocka_unit_test(a_configuration_of_the_Collector_is_taken_as_it_is),
