@@ -191,8 +191,10 @@ static int start_runtime(struct run *r, const struct weft_config *config)
     r->view.runtime = rt;
     r->view.metrics = config->service.metrics_level != WEFT_METRICS_NONE;
     tell_journals(r, &config->service);
-    weft_log(&r->log, WEFT_LOG_INFO, "agent", "weft " WEFT_VERSION " is ready: %zu pipelines, started in %.1f ms",
-             config->n_pipelines, (double)(weft_clock_mono_ns() - began) / 1e6);
+    bool back = r->state == RELOADING && config == r->config; /* after the next one could not start */
+    weft_log(&r->log, WEFT_LOG_INFO, "agent", "weft " WEFT_VERSION " is ready%s: %zu pipeline%s, started in %.1f ms",
+             back ? " again, with the configuration before" : "", config->n_pipelines, config->n_pipelines == 1 ? "" : "s",
+             (double)(weft_clock_mono_ns() - began) / 1e6);
     return 0;
 }
 

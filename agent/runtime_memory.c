@@ -3,6 +3,7 @@
  * Main thread. */
 #include "agent/runtime_state.h"
 
+#include "agent/table.h"
 #include "core/err.h"
 #include "core/option.h"
 
@@ -43,14 +44,14 @@ static struct weft_memory_plan plan_of(const struct weft_runtime *rt)
 
 static void warn_overbooked(const struct weft_runtime *rt)
 {
-    char limit[WEFT_QUANTITY_MAX], over[WEFT_QUANTITY_MAX];
+    char limit[WEFT_QUANTITY_MAX], over[16];
     uint64_t by = weft_ledger_overbooked(rt->memory.ledger);
 
     if (by > 0)
         weft_log(&rt->log, WEFT_LOG_WARN, "agent",
                  "service.memory_limit (%s) has too little room beside journals and dead letters: up to %s more may be used; "
                  "raise it, or lower service.journal.max_size",
-                 weft_format_bytes((double)rt->config->service.memory_limit, limit), weft_format_bytes((double)by, over));
+                 weft_format_bytes((double)rt->config->service.memory_limit, limit), weft_format_size(by, over));
 }
 
 int weft_runtime_open_memory(struct weft_runtime *rt)

@@ -173,8 +173,8 @@ static void look_after_directory(struct weft_journal *j)
     pthread_mutex_lock(&j->saving);
     pthread_mutex_lock(&j->saving_sources);
     if (weft_journal_dir_is_gone(&j->dir) && weft_journal_dir_restore(&j->dir) == 0) {
-        weft_log(j->log, WEFT_LOG_WARN, j->name, "the journal's directory %s was removed: made it again; what was in it is lost "
-                 "with this process", j->dir.path);
+        weft_log(j->log, WEFT_LOG_WARN, j->name, "the journal's directory %s was removed: made it again; what was in it is still "
+                 "being sent, but lost if this process ends first", j->dir.path);
         while (j->cached)
             weft_segment_free(weft_journal_uncache(j, j->cached->size));
         j->tail->room = atomic_load_explicit(&j->tail->reserved, memory_order_relaxed);

@@ -532,16 +532,23 @@ static void strand(const struct recovery *r)
     }
 }
 
+/* What is not 0 of it. */
 static void report(const struct weft_journal *j)
 {
     const struct weft_journal_recovery *r = &j->recovery;
+    char cut[80] = "", stepped[80] = "", lost[80] = "";
 
-    if (r->torn_bytes || r->stepped_over || r->lost_records)
-        weft_log(j->log, WEFT_LOG_WARN, j->name,
-                 "recovered %llu records from %s: cut %llu bytes that were being written, stepped over %llu records that were never "
-                 "published, lost %llu records with %llu items",
-                 (unsigned long long)j->found.records, j->dir.path, (unsigned long long)r->torn_bytes,
-                 (unsigned long long)r->stepped_over, (unsigned long long)r->lost_records, (unsigned long long)r->lost_items);
+    if (!r->torn_bytes && !r->stepped_over && !r->lost_records)
+        return;
+    if (r->torn_bytes)
+        (void)snprintf(cut, sizeof cut, "; cut %llu bytes that were being written", (unsigned long long)r->torn_bytes);
+    if (r->stepped_over)
+        (void)snprintf(stepped, sizeof stepped, "; stepped over %llu records that were never published", (unsigned long long)r->stepped_over);
+    if (r->lost_records)
+        (void)snprintf(lost, sizeof lost, "; lost %llu records with %llu items", (unsigned long long)r->lost_records,
+                       (unsigned long long)r->lost_items);
+    weft_log(j->log, WEFT_LOG_WARN, j->name, "recovered %llu records from %s%s%s%s", (unsigned long long)j->found.records, j->dir.path, cut,
+             stepped, lost);
 }
 
 int weft_journal_recover(struct weft_journal *j)

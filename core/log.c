@@ -123,3 +123,11 @@ bool weft_log_gate_open(struct weft_log_gate *g, uint64_t now_ms, unsigned *ret_
     g->dropped = 0;
     return true;
 }
+
+const char *weft_log_more(unsigned dropped, char out[WEFT_LOG_MORE_MAX])
+{
+    *out = '\0';
+    if (dropped > 0)
+        (void)snprintf(out, WEFT_LOG_MORE_MAX, " (%u more such line%s left out)", dropped, dropped == 1 ? " was" : "s were");
+    return out;
+}

@@ -44,4 +44,8 @@ struct weft_log_gate {
 /* True: write the line, and mention *ret_dropped suppressed ones when it is not 0. */
 bool weft_log_gate_open(struct weft_log_gate *g, uint64_t now_ms, unsigned *ret_dropped);
 
+/* How that is said at the end of a line: " (7 more such lines were left out)", or nothing of none. */
+enum { WEFT_LOG_MORE_MAX = 64 };
+const char *weft_log_more(unsigned dropped, char out[WEFT_LOG_MORE_MAX]);
+
 #endif

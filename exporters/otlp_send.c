@@ -261,15 +261,17 @@ static void mark_sent(struct weft_otlp_request *r)
 
 static void note(struct weft_otlp_exporter *o, const struct weft_otlp_verdict *v)
 {
+    char what[64] = "accepted a request with a remark", more[WEFT_LOG_MORE_MAX];
     unsigned dropped;
 
     if (v->detail[0] == 0 && v->rejected == 0)
         return;
     if (!weft_log_gate_open(&o->gate, weft_clock_mono_ms(), &dropped))
         return;
-    weft_log(o->base.log, WEFT_LOG_WARN, o->base.id,
-             "the back end accepted a request with a remark: %llu items rejected: %s (%u such lines not written)",
-             (unsigned long long)v->rejected, v->detail[0] ? v->detail : "it does not say why", dropped);
+    if (v->rejected > 0)
+        (void)snprintf(what, sizeof what, "rejected %llu item%s of a request", (unsigned long long)v->rejected, v->rejected == 1 ? "" : "s");
+    weft_log(o->base.log, WEFT_LOG_WARN, o->base.id, "the back end %s: %s%s", what, v->detail[0] ? v->detail : "it does not say why",
+             weft_log_more(dropped, more));
 }
 
 /* ---- pieces ---- */

@@ -152,6 +152,7 @@ static const char *advice(const char *reason)
 static void on_drop(void *ctx, uint64_t item, const char *reason, struct weft_slice metric)
 {
     struct weft_prom *p = ctx;
+    char more[WEFT_LOG_MORE_MAX];
     unsigned silent;
 
     if (p->run_n == 0 || p->run_reason != reason || item != p->run_first + p->run_n) {
@@ -161,9 +162,9 @@ static void on_drop(void *ctx, uint64_t item, const char *reason, struct weft_sl
     }
     p->run_n++;
     if (weft_log_gate_open(&p->gate, p->now_ms, &silent))
-        weft_log(p->base.log, WEFT_LOG_WARN, p->base.id, "dropped a data point of %.*s (%s): %s; %u such lines left out",
+        weft_log(p->base.log, WEFT_LOG_WARN, p->base.id, "dropped a data point of %.*s (%s): %s%s",
                  (int)(metric.len < WORDS_MAX ? metric.len : WORDS_MAX), metric.data ? (const char *)metric.data : "",
-                 reason, advice(reason), silent);
+                 reason, advice(reason), weft_log_more(silent, more));
 }
 
 static void send_batch(struct weft_exporter *base, struct weft_batch *batch)

@@ -93,6 +93,11 @@ static void a_gate_lets_a_burst_through_and_says_how_many_it_did_not(void **stat
         assert_false(weft_log_gate_open(&gate, 1099, &dropped));
     assert_true(weft_log_gate_open(&gate, 1100, &dropped));
     assert_int_equal(dropped, 5);
+
+    char more[WEFT_LOG_MORE_MAX];
+    assert_string_equal(weft_log_more(0, more), "");
+    assert_string_equal(weft_log_more(1, more), " (1 more such line was left out)");
+    assert_string_equal(weft_log_more(5, more), " (5 more such lines were left out)");
 }
 
 int main(int argc, char **argv)
