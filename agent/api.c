@@ -205,6 +205,17 @@ static void put_receiver(struct weft_buf *b, const struct weft_rt_receiver *r)
     weft_buf_append_byte(b, '}');
 }
 
+/* The counts alone: what is in dead letters is for those whom api_dlq.c lets see it. */
+static void put_letters(struct weft_buf *b, struct weft_letters *letters)
+{
+    struct weft_letters_stats s = { .items = 0 };
+
+    if (letters)
+        weft_letters_stats(letters, &s);
+    put_number(b, "dead_letter_items", s.items);
+    put_number(b, "evicted_items", s.evicted_items);
+}
+
 static void put_exporter_status(struct weft_buf *b, const struct weft_runtime *rt, size_t index)
 {
     struct weft_lane_stats *s = calloc(1, sizeof *s);
@@ -228,6 +239,7 @@ static void put_exporter_status(struct weft_buf *b, const struct weft_runtime *r
     put_number(b, "sent", sent);
     put_number(b, "failed", losses[0]);
     put_number(b, "dropped", losses[1]);
+    put_letters(b, rt->exporters[index].letters);
     put_number(b, "retries", retries);
     put_number(b, "waiting_items", s->waiting_items);
     put_number(b, "waiting_bytes", s->waiting_bytes);
