@@ -113,6 +113,7 @@ static void put_progress(struct weft_buf *b, const struct weft_replay_progress *
     put_number(b, "rejected_items", p->rejected_items);
     put_number(b, "dropped_items", p->dropped_items);
     put_number(b, "expired_items", p->expired_items);
+    put_number_if(b, "kept_since_ms", p->kept_since_ns / 1000000);
     put_number(b, "began_ms", p->began_ns / 1000000);
     put_number_if(b, "ended_ms", p->ended_ns / 1000000);
     weft_buf_append_byte(b, '}');

@@ -53,6 +53,7 @@ struct weft_lane_replay {
 
     struct source *sources;
     size_t n_sources, at;         /* at: the one that is being read */
+    uint64_t kept_since_ns;       /* see weft_replay_progress */
 
     _Atomic uint64_t seen_items, expired_items, outcomes[WEFT_REPLAY_OUTCOMES];
 };
@@ -469,6 +470,31 @@ static int open_letters(struct weft_lane *lane, struct weft_lane_replay *r)
     return err ? err : weft_letters_reader_open(lane->letters, &r->letters, 0);
 }
 
+/* When the oldest record that is kept arrived; 0: there is none. */
+static uint64_t oldest_wall_ns(struct weft_journal *journal)
+{
+    struct weft_cursor_options o = { .start = WEFT_CURSOR_OLDEST, .transient = true, .wake_fd = -1 };
+    struct weft_record record = { .wall_ns = 0 };
+    struct weft_cursor *c;
+
+    if (weft_cursor_open(&c, journal, &o))
+        return 0;
+    int found = weft_cursor_next(c, &record);
+    weft_cursor_close(c);
+    return found > 0 ? record.wall_ns : 0;
+}
+
+/* What has gone before this process came to the journal has left no time behind: it is older than what is there. */
+static void note_what_is_gone(struct weft_lane_replay *r, struct weft_journal *journal)
+{
+    struct weft_journal_stats s;
+
+    weft_journal_stats(journal, &s);
+    uint64_t gone = s.gone_wall_ns || s.first_sequence <= 1 ? s.gone_wall_ns : oldest_wall_ns(journal);
+    if (gone >= r->setup.since_ns && gone > r->kept_since_ns)
+        r->kept_since_ns = gone;
+}
+
 static int open_source(struct weft_lane_replay *r, const struct weft_lane_reader *reader)
 {
     struct source *s = &r->sources[r->n_sources];
@@ -480,6 +506,7 @@ static int open_source(struct weft_lane_replay *r, const struct weft_lane_reader
     if (err)
         return err;
     r->n_sources++;
+    note_what_is_gone(r, reader->source.journal);
     weft_cursor_stats(s->cursor, &mine);
     weft_cursor_stats(reader->cursor, &live);
     s->last = live.settled_sequence;
@@ -538,6 +565,7 @@ void weft_lane_replay_progress(const struct weft_lane *lane, struct weft_replay_
         p.number = r->number;
         p.letters = r->setup.letters;
         p.total_items = r->total_items;
+        p.kept_since_ns = r->kept_since_ns;
         p.began_ns = r->began_ns;
         p.ended_ns = atomic_load_explicit(&r->ended_ns, memory_order_relaxed);
         p.seen_items = atomic_load_explicit(&r->seen_items, memory_order_relaxed);

@@ -36,6 +36,7 @@ struct weft_replay_progress {
     uint64_t seen_items;                   /* of those: looked at and done with */
     uint64_t expired_items;                /* of those: gone before their turn came (the journal needed the room) */
     uint64_t sent_items, rejected_items, dropped_items;
+    uint64_t kept_since_ns;                /* of what arrived before this, some or all is not kept any more; 0: all of `since` is */
     uint64_t began_ns, ended_ns;           /* wall clock; ended 0: not yet */
 };
 

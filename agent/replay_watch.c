@@ -50,7 +50,7 @@ int weft_remote_ask(const struct weft_remote *r, const char *method, const char 
 struct progress {
     char state[16];
     bool letters;
-    uint64_t total, seen, sent, rejected, dropped, expired, ms;
+    uint64_t total, seen, sent, rejected, dropped, expired, ms, kept_since_ms;
     char error[160];
 };
 
@@ -71,6 +71,7 @@ static int read_progress(const struct weft_remote *r, const char *path, struct w
     p->rejected = weft_json_find_uint(replay, "rejected_items");
     p->dropped = weft_json_find_uint(replay, "dropped_items");
     p->expired = weft_json_find_uint(replay, "expired_items");
+    p->kept_since_ms = weft_json_find_uint(replay, "kept_since_ms");
     p->ms = ended > began ? ended - began : 0;
     weft_json_find_text(body, "exporter_error", p->error, sizeof p->error);
     return 0;
@@ -86,9 +87,22 @@ static void show(const struct progress *p, const char *exporter, bool stalled)
     (void)fflush(stdout);
 }
 
+/* "18:47:01", with the day before it when that was not today. */
+static const char *clock_text(uint64_t ms, char out[24])
+{
+    time_t then = (time_t)(ms / 1000), now = time(NULL);
+    struct tm a, b;
+
+    if (!localtime_r(&then, &a) || !localtime_r(&now, &b)
+        || strftime(out, 24, a.tm_yday == b.tm_yday && a.tm_year == b.tm_year ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &a) == 0)
+        out[0] = 0;
+    return out;
+}
+
 static int conclude(const struct progress *p, const char *exporter, bool shown)
 {
     bool done = strcmp(p->state, "done") == 0;
+    char since[24];
 
     if (shown)
         printf("\r\033[K");
@@ -101,6 +115,8 @@ static int conclude(const struct progress *p, const char *exporter, bool shown)
     if (!p->letters && p->seen > p->sent)
         printf(" of %" PRIu64 " looked at", p->seen);
     printf(" in %.1f s", (double)p->ms / 1000);
+    if (p->kept_since_ms)
+        printf("; only what was kept since %s (service.journal.retention says what is kept)", clock_text(p->kept_since_ms, since));
     if (p->rejected)
         printf("; %" PRIu64 " refused again, kept as new dead letters", p->rejected);
     if (p->dropped)

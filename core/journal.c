@@ -265,6 +265,7 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
         .disk_errors = j->disk_errors,
         .memory_bytes = j->memory_bytes,
         .corrupt_records = j->corrupt_records,
+        .gone_wall_ns = j->gone_wall_ns,
         .recovery = j->recovery,
     };
     pthread_mutex_unlock(&j->lock);

@@ -113,6 +113,7 @@ struct weft_journal_stats {
     uint64_t syncs, sync_errors, sync_ns;   /* files synced since open, those that could not be, and the time that all took */
     uint64_t memory_bytes;                  /* of segment_bytes, those that are in memory though the mode is disk */
     uint64_t corrupt_records;               /* read and found rotten since open */
+    uint64_t gone_wall_ns;                  /* whatever arrived later is kept; 0: all that open found and all since then is */
     struct weft_journal_recovery recovery;
 };
 

@@ -67,11 +67,20 @@ static void move_on(struct weft_journal *j, const struct weft_segment *s)
         j->sync_from = s->next;
 }
 
+static void note_gone(struct weft_journal *j, const struct weft_segment *s)
+{
+    uint64_t newest = atomic_load_explicit(&s->newest_wall_ns, memory_order_relaxed);
+
+    if (newest > j->gone_wall_ns)
+        j->gone_wall_ns = newest;
+}
+
 static void retire(struct weft_journal *j, struct weft_segment **link)
 {
     struct weft_segment *s = *link;
 
     count_skipped(j, s);
+    note_gone(j, s);
     move_on(j, s);
     *link = s->next;
     j->in_use -= s->size;
@@ -189,6 +198,7 @@ void weft_journal_trim(struct weft_journal *j)
     size_t reserved = atomic_load_explicit(&s->reserved, memory_order_relaxed);
     if (s->backing->forget && j->retain == 0 && s == j->head && reserved > s->begin && nobody_writes(s)
         && everybody_settled_the_tail(j, reserved)) {
+        note_gone(j, s);
         j->published = (struct weft_place){ s, reserved, j->next_sequence };
         s->begin = reserved;
         s->before = j->totals;

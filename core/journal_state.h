@@ -53,6 +53,7 @@ struct weft_journal {
     struct weft_totals opened;        /* what they were when the journal was opened */
     struct weft_totals found;         /* of those, what was still there */
     uint64_t refused_records, abandoned_records;
+    uint64_t gone_wall_ns;            /* the newest of what is not kept any more; 0: nothing has gone since the open */
 
     _Atomic unsigned n_armed;         /* cursors that want to be woken */
 

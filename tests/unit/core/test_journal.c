@@ -433,6 +433,26 @@ static void retained_segments_can_be_looked_up_and_give_way_when_room_is_needed(
     weft_journal_close(j);
 }
 
+static void it_says_from_when_on_all_is_kept(void **state)
+{
+    (void)state;
+    struct weft_journal *j = open_journal(MIB, 64 * KIB, 256 * KIB);
+    struct weft_cursor *c = open_cursor(j, true, WEFT_CURSOR_TAIL);
+    struct weft_record r = { .signal = WEFT_LOGS, .n_items = 1, .payload = weft_slice_str("here") }, first;
+
+    for (r.wall_ns = 1; stats_of(j).gone_wall_ns == 0; r.wall_ns++) {
+        assert_true(r.wall_ns < 100000);
+        assert_int_equal(weft_journal_append(j, &r, NULL), 0);
+        read_all(c, true);
+    }
+    struct weft_cursor *look = open_cursor(j, false, WEFT_CURSOR_OLDEST);
+    assert_int_equal(weft_cursor_next(look, &first), 1);
+    assert_int_equal(first.wall_ns, stats_of(j).gone_wall_ns + 1);
+    weft_cursor_close(look);
+    weft_cursor_close(c);
+    weft_journal_close(j);
+}
+
 static void trimming_gives_memory_back_and_loses_nothing(void **state)
 {
     (void)state;
@@ -510,6 +530,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(without_cursors_nothing_is_kept),
         cmocka_unit_test(a_cursor_that_does_not_hold_loses_the_oldest_and_counts_it),
         cmocka_unit_test(retained_segments_can_be_looked_up_and_give_way_when_room_is_needed),
+        cmocka_unit_test(it_says_from_when_on_all_is_kept),
         cmocka_unit_test(trimming_gives_memory_back_and_loses_nothing),
         cmocka_unit_test(only_a_cursor_that_is_armed_is_woken_and_only_once),
     };
