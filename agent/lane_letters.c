@@ -4,7 +4,7 @@
  * Back ends that judge item by item refuse neighbours one by one; a refusal is held back until the next one is
  * known, so that neighbours with the same words share a letter. It is written before the items are counted, and flushed before
  * the batch can settle: a process that dies in between sends the items again, it never forgets them. What
- * cannot be written is dropped, counted by its own reasons. */
+ * cannot be written is dropped, counted by its own reasons; but a letter that is sent again stays as it is rather than cost another. */
 #include "agent/lane_state.h"
 
 #include "core/clock.h"
@@ -49,7 +49,7 @@ static int put_letter(struct weft_lane *lane, const struct weft_lane_batch *b, c
             return err;
         letter.body = weft_buf_slice(&lane->letter_body);
     }
-    return weft_letters_put(lane->letters, &letter);
+    return (weft_lane_replay_has_letters(b) ? weft_letters_put_again : weft_letters_put)(lane->letters, &letter);
 }
 
 static void cannot_write(struct weft_lane *lane, struct weft_lane_batch *b, uint64_t first, uint64_t n, int err)
@@ -74,6 +74,9 @@ static void write_run(struct weft_lane *lane, struct weft_lane_batch *b, const s
     if (err == WEFT_ERR_TOO_LARGE && end - first > 1) {
         write_run(lane, b, record, base, first, first + (end - first) / 2);
         write_run(lane, b, record, base, first + (end - first) / 2, end);
+    } else if (err == WEFT_ERR_FULL && weft_lane_replay_has_letters(b)) {
+        weft_lane_replay_leave_letter(b, (size_t)(record - b->base.records));
+        weft_lane_count_lost(lane, b, WEFT_ITEM_REJECTED, lane->refusal.reason, end - first);
     } else if (err) {
         cannot_write(lane, b, base + first, end - first, err);
     } else {

@@ -23,6 +23,7 @@ enum { LETTERS_A_BATCH = 256, LOOK_A_TURN = 256 << 10, PASS_OVER = 512 };
 struct letter_place {
     struct weft_letter letter;
     uint64_t sequence;
+    bool stays;                   /* there was no room for what it would have turned into */
 };
 
 /* One journal whose records are sent again. */
@@ -154,6 +155,7 @@ static bool next_letter(struct weft_lane_replay *r, struct letter_place *ret_pla
         r->has_ahead = false;
         return true;
     }
+    ret_place->stays = false;
     while (r->look > 0) {
         found = weft_letters_reader_look(r->letters, &r->filter, &ret_place->letter, &ret_place->sequence);
         r->is_stuck = found < 0;
@@ -407,6 +409,16 @@ void weft_lane_replay_count(struct weft_lane *lane, struct weft_lane_batch *b, e
     weft_lane_add(&b->replay->outcomes[outcome], n);
 }
 
+bool weft_lane_replay_has_letters(const struct weft_lane_batch *b)
+{
+    return b->replay && b->replay->setup.letters;
+}
+
+void weft_lane_replay_leave_letter(struct weft_lane_batch *b, size_t record)
+{
+    b->replay->places[record].stays = true;
+}
+
 /* A letter leaves when every item of it was sent, or refused into a new letter. */
 static void settle_letters(struct weft_lane *lane, struct weft_lane_batch *b)
 {
@@ -414,7 +426,7 @@ static void settle_letters(struct weft_lane *lane, struct weft_lane_batch *b)
 
     for (size_t i = 0; i < b->base.n_records; i++) {
         const struct letter_place *place = &b->replay->places[i];
-        if (!memchr(state, WEFT_ITEM_DROPPED, place->letter.n_items))
+        if (!place->stays && !memchr(state, WEFT_ITEM_DROPPED, place->letter.n_items))
             weft_letters_remove(lane->letters, place->sequence, &place->letter, WEFT_LETTERS_REPLAYED);
         state += place->letter.n_items;
     }

@@ -6,7 +6,7 @@
  *   (2) It ends by itself: only what was there when it began is sent, and of records only what the lane had settled already (the
  *       rest is on its way anyway).
  *   (3) A dead letter leaves its journal when each of its items was sent, or was refused once more and written anew.
- *       One that was given up or left out stays.
+ *       One that was given up or left out stays, and so does one for which there is no room but that of other letters.
  *   (4) Items keep their names (journal, sequence, number), so Elasticsearch answers 409 to those that it has: fine.
  *   (5) It is counted apart: what the pipelines took = sent + failed + dropped + waiting does not know of it.
  *   (6) Stopping does not wait for a replay: what it has not sent stays where it is. */

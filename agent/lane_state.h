@@ -203,6 +203,12 @@ void weft_lane_end_letters(struct weft_lane *lane);
 
 /* ---- lane_replay.c ---- */
 
+/* Are they dead letters, one a record? */
+bool weft_lane_replay_has_letters(const struct weft_lane_batch *b);
+
+/* The batch's letter of that number stays, whatever becomes of its items. */
+void weft_lane_replay_leave_letter(struct weft_lane_batch *b, size_t record);
+
 /* Before each look for work: takes a new replay over, ends one that was cancelled, or whose lane stops. */
 void weft_lane_replay_look(struct weft_lane *lane, bool stopping);
 

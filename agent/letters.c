@@ -34,6 +34,7 @@ struct weft_letters {
     struct range *gone;              /* crossed out and not settled by keep: sorted, apart from each other */
     size_t n_gone, gone_room;
     uint64_t from, to;               /* crossed out and not written down yet; to 0: nothing */
+    bool purging;                    /* these were purged, not sent again */
     struct weft_letters_stats stats;
     uint64_t corrupt_records;        /* that the journal had met when `stats` was counted */
     struct weft_buf text;            /* the head of a letter on its way into the journal */
@@ -238,8 +239,8 @@ static bool is_full_of_letters(struct weft_letters *l)
     return j.disk_state == WEFT_DISK_OK && weft_journal_fill(l->journal) >= 0.5;
 }
 
-/* A journal that is full of letters gives up its oldest. */
-static int append(struct weft_letters *l, const struct weft_letter *letter)
+/* A journal that is full of letters gives up its oldest, if that is allowed. */
+static int append(struct weft_letters *l, const struct weft_letter *letter, bool may_evict)
 {
     int err;
 
@@ -250,7 +251,7 @@ static int append(struct weft_letters *l, const struct weft_letter *letter)
     if (letter->body.len > weft_letters_max_body(l))
         return WEFT_ERR_TOO_LARGE;
     while ((err = append_once(l, letter)) == WEFT_ERR_FULL)
-        if (!is_full_of_letters(l) || !evict(l))
+        if (!may_evict || !is_full_of_letters(l) || !evict(l))
             return err;
     return err;
 }
@@ -260,10 +261,10 @@ size_t weft_letters_max_body(const struct weft_letters *l)
     return weft_journal_max_payload(l->journal) / 2 - HEAD_MAX;
 }
 
-int weft_letters_put(struct weft_letters *l, const struct weft_letter *letter)
+static int put(struct weft_letters *l, const struct weft_letter *letter, bool may_evict)
 {
     pthread_mutex_lock(&l->lock);
-    int err = append(l, letter);
+    int err = append(l, letter, may_evict);
     if (!err) {
         count(&l->stats, letter, l->text.len + letter->body.len);
         l->stats.written_items += letter->n_items;
@@ -272,8 +273,19 @@ int weft_letters_put(struct weft_letters *l, const struct weft_letter *letter)
     return err;
 }
 
+int weft_letters_put(struct weft_letters *l, const struct weft_letter *letter)
+{
+    return put(l, letter, true);
+}
+
+int weft_letters_put_again(struct weft_letters *l, const struct weft_letter *letter)
+{
+    return put(l, letter, false);
+}
+
 /* ---- leaving ---- */
-/* Writes down what is crossed out, unless it was at the front and is given back already. */
+/* Writes down what is crossed out, unless it was at the front and is given back already. A loss of this line brings the letters back after
+ * a restart: no letter goes to make room for it, unless somebody wanted these gone. */
 static void write_down(struct weft_letters *l)
 {
     struct weft_letter letter;
@@ -283,7 +295,7 @@ static void write_down(struct weft_letters *l)
     (void)find_head(l, &letter);
     if (l->to >= l->next) {
         letter = (struct weft_letter){ .gone_first = l->from, .gone_last = l->to, .refused_ns = weft_clock_wall_ns() };
-        (void)append(l, &letter); /* a loss of this line only brings letters back after a restart */
+        (void)append(l, &letter, l->purging);
     }
     l->from = l->to = 0;
 }
@@ -297,8 +309,9 @@ void weft_letters_remove(struct weft_letters *l, uint64_t sequence, const struct
             l->stats.replayed_items += letter->n_items;
         else
             l->stats.purged_items += letter->n_items;
-        if (l->to && sequence != l->to + 1)
+        if (l->to && (sequence != l->to + 1 || l->purging != (end == WEFT_LETTERS_PURGED)))
             write_down(l);
+        l->purging = end == WEFT_LETTERS_PURGED;
         l->from = l->to ? l->from : sequence;
         l->to = sequence;
     }

@@ -30,6 +30,10 @@ void weft_letters_close(struct weft_letters *l);
 /* Writes one letter (a copy); the oldest make room. 0; WEFT_ERR_TOO_LARGE: cut it in two; else it could not be written. */
 int weft_letters_put(struct weft_letters *l, const struct weft_letter *letter);
 
+/* The same for what a letter that is being sent again turns into, and without making room: WEFT_ERR_FULL when others would have to go;
+ * then the letter should stay as it is. */
+int weft_letters_put_again(struct weft_letters *l, const struct weft_letter *letter);
+
 /* The largest body that put takes. */
 size_t weft_letters_max_body(const struct weft_letters *l);
 

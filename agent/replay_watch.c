@@ -118,7 +118,7 @@ static int conclude(const struct progress *p, const char *exporter, bool shown)
     if (p->kept_since_ms)
         printf("; only what was kept since %s (service.journal.retention says what is kept)", clock_text(p->kept_since_ms, since));
     if (p->rejected)
-        printf("; %" PRIu64 " refused again, kept as new dead letters", p->rejected);
+        printf("; %" PRIu64 " refused again, kept as dead letters", p->rejected);
     if (p->dropped)
         printf("; %" PRIu64 " given up%s", p->dropped, p->letters ? ", their letters stay" : "");
     if (p->expired)

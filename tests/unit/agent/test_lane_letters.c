@@ -359,6 +359,38 @@ static void letters_that_are_refused_again_are_written_anew_and_not_tried_twice(
     assert_string_equal(letters_of(f), "");
 }
 
+/* As full as it can be, so that each letter that is written costs another one. */
+static void a_replay_costs_no_letters_however_full_their_journal_is(void **state)
+{
+    static const char *const plans[] = { "h", "a", "ab", "h" };
+    struct fixture *f = *state;
+    struct weft_letters_stats before, after;
+
+    f->fake.plan = "h";
+    for (unsigned i = 0; i < 3000; i++)
+        take(f, i * 30, 30);
+    (void)settled(f);
+    weft_letters_stats(f->letters, &before);
+    if (before.evicted_items == 0 || before.items < 1000)
+        fail_msg("%lu evicted, %lu there", (unsigned long)before.evicted_items, (unsigned long)before.items);
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        f->fake.plan = plans[i];
+        struct weft_replay_progress p = replay(f, all_letters);
+        weft_letters_stats(f->letters, &after);
+        if (p.rejected_items != before.items || p.expired_items || after.items < before.items
+            || after.evicted_items != before.evicted_items)
+            fail_msg("%s: of %lu items %lu were refused and %lu expired; %lu are there, %lu evicted", plans[i], (unsigned long)before.items,
+                     (unsigned long)p.rejected_items, (unsigned long)p.expired_items, (unsigned long)after.items,
+                     (unsigned long)(after.evicted_items - before.evicted_items));
+        before = after;
+    }
+    f->fake.plan = "s";
+    struct weft_replay_progress p = replay(f, all_letters);
+    assert_int_equal(p.sent_items, after.items);
+    weft_letters_stats(f->letters, &after);
+    assert_int_equal(after.items, 0);
+}
+
 static void a_letter_with_an_item_that_was_left_out_stays(void **state)
 {
     struct fixture *f = *state;
@@ -589,6 +621,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_cannot_be_kept_is_dropped_for_a_reason_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(letters_that_are_taken_after_all_leave_and_keep_their_names, setup, teardown),
         cmocka_unit_test_setup_teardown(letters_that_are_refused_again_are_written_anew_and_not_tried_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replay_costs_no_letters_however_full_their_journal_is, setup, teardown),
         cmocka_unit_test_setup_teardown(a_letter_with_an_item_that_was_left_out_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(one_letter_that_is_still_refused_takes_no_other_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(only_letters_of_the_reason_are_sent_again, setup, teardown),
