@@ -9,7 +9,13 @@
 #include <stdio.h>
 #include <uv.h>
 
-enum { LEAST_RECEIVER_BUDGET = 4 << 20, LEAST_EXPORTER_BUDGET = 2 << 20, NAME_MAX_LEN = 300, TRIM_FROM = 1 << 20 };
+enum {
+    LEAST_RECEIVER_BUDGET = 4 << 20,
+    LEAST_EXPORTER_BUDGET = 2 << 20,
+    LEAST_EXPORTER_PART = 1 << 20, /* one connection, one small request and a list of records: with less nothing would ever be sent */
+    NAME_MAX_LEN = 300,
+    TRIM_FROM = 1 << 20,             /* what the heap may keep for itself */
+};
 
 static uint64_t share(uint64_t whole, size_t n)
 {
@@ -25,18 +31,31 @@ static struct weft_account *open_named(struct weft_memory *m, struct weft_accoun
     return weft_account_open(m->ledger, parent, name, guarantee, 0);
 }
 
+static uint64_t exporter_part(const struct weft_memory *m)
+{
+    uint64_t part = share(m->spare / 5, m->plan.n_exporters);
+
+    return part > LEAST_EXPORTER_PART ? part : LEAST_EXPORTER_PART;
+}
+
+static uint64_t all_exporters(const struct weft_memory *m)
+{
+    return m->exporter_part * m->plan.n_exporters;
+}
+
 int weft_memory_open(struct weft_memory *m, const struct weft_memory_plan *plan)
 {
     const uint64_t fixed = plan->journals + plan->letters + WEFT_MEMORY_PROCESS;
 
     *m = (struct weft_memory){ .plan = *plan };
     m->spare = plan->limit > fixed + WEFT_MEMORY_LEAST ? plan->limit - fixed : WEFT_MEMORY_LEAST;
+    m->exporter_part = exporter_part(m);
     int err = weft_ledger_open(&m->ledger, plan->limit);
     if (err)
         return err;
     struct weft_account *process = weft_account_open(m->ledger, NULL, "process", WEFT_MEMORY_PROCESS, 0);
     m->ingest = weft_account_open(m->ledger, NULL, "ingest", m->spare / 2, 0);
-    m->export = weft_account_open(m->ledger, NULL, "export", m->spare / 5, 0);
+    m->export = weft_account_open(m->ledger, NULL, "export", all_exporters(m), 0);
     m->scratch = m->ingest ? weft_account_open(m->ledger, m->ingest, "scratch", m->spare / 8, 0) : NULL;
     if (!process || !m->scratch || !m->export) {
         weft_memory_close(m);
@@ -86,24 +105,21 @@ struct weft_account *weft_memory_receiver(struct weft_memory *m, const char *id)
 }
 
 /* Three quarters of an exporter's part are for its requests, one for the lists of records that they are made from. */
-static uint64_t exporter_part(const struct weft_memory *m)
-{
-    return share(m->spare / 5, m->plan.n_exporters);
-}
-
 struct weft_account *weft_memory_exporter(struct weft_memory *m, const char *id)
 {
-    return open_named(m, m->export, "exporter", id, exporter_part(m) / 4 * 3);
+    return open_named(m, m->export, "exporter", id, m->exporter_part / 4 * 3);
 }
 
 struct weft_account *weft_memory_lane(struct weft_memory *m, const char *id)
 {
-    return open_named(m, m->export, "lane", id, exporter_part(m) / 4);
+    return open_named(m, m->export, "lane", id, m->exporter_part / 4);
 }
 
 uint64_t weft_memory_ingest_most(const struct weft_memory *m)
 {
-    return m->spare - m->spare / 5;
+    uint64_t rest = m->spare > all_exporters(m) ? m->spare - all_exporters(m) : 0;
+
+    return rest > m->spare / 2 ? rest : m->spare / 2;
 }
 
 size_t weft_memory_scratch_limit(const struct weft_memory *m)
@@ -123,7 +139,7 @@ uint64_t weft_memory_receiver_budget(const struct weft_memory *m)
 
 uint64_t weft_memory_exporter_budget(const struct weft_memory *m)
 {
-    uint64_t part = exporter_part(m);
+    uint64_t part = m->exporter_part;
 
     return part > LEAST_EXPORTER_BUDGET ? part : LEAST_EXPORTER_BUDGET;
 }

@@ -5,7 +5,7 @@
  *   journal/ID  of each pipeline; all of its size is set aside from the start, in memory mode
  *   letters/ID  of each exporter, the same
  *   ingest      half of the rest: receiver/ID and scratch (where processors work)
- *   export      a fifth: exporter/ID and lane/ID
+ *   export      a fifth, but at least 1 MiB for each: exporter/ID and lane/ID
  *
  * and what is left is for whoever comes first. So ingest cannot take what exporters need to empty a journal, nor the
  * other way round, and all of them together cannot pass the limit.
@@ -31,6 +31,7 @@ struct weft_memory {
     struct weft_ledger *ledger;
     struct weft_account *ingest, *export, *scratch;
     uint64_t spare;              /* what is left beside process, journals and letters; at least WEFT_MEMORY_LEAST */
+    uint64_t exporter_part;      /* of it, for each exporter and its lane */
 };
 
 enum { WEFT_MEMORY_PROCESS = 10 << 20, WEFT_MEMORY_LEAST = 8 << 20 };

@@ -29,15 +29,18 @@ void weft_buf_reset(struct weft_buf *b)
     b->err = 0;
 }
 
-static int grow(struct weft_buf *b, size_t need)
+static size_t doubled(const struct weft_buf *b, size_t need)
 {
     size_t cap = b->cap ? b->cap : FIRST_SIZE;
 
     while (cap < need)
         cap = cap > b->limit / 2 ? b->limit : cap * 2;
-    if (cap > b->limit)
-        cap = b->limit;
+    return cap > b->limit ? b->limit : cap;
+}
 
+/* To `cap`, or to `need` where the account has no room for that. */
+static int grow(struct weft_buf *b, size_t need, size_t cap)
+{
     if (!weft_account_take(b->account, cap - b->cap)) {
         cap = need;
         if (!weft_account_take(b->account, cap - b->cap))
@@ -53,7 +56,7 @@ static int grow(struct weft_buf *b, size_t need)
     return 0;
 }
 
-uint8_t *weft_buf_grow(struct weft_buf *b, size_t extra)
+static uint8_t *reserve(struct weft_buf *b, size_t extra, bool exactly)
 {
     if (b->err)
         return NULL;
@@ -62,11 +65,22 @@ uint8_t *weft_buf_grow(struct weft_buf *b, size_t extra)
         return NULL;
     }
     if (extra > b->cap - b->len || !b->data) {
-        b->err = grow(b, b->len + extra);
+        size_t need = b->len + extra;
+        b->err = grow(b, need, exactly ? need : doubled(b, need));
         if (b->err)
             return NULL;
     }
     return b->data + b->len;
+}
+
+uint8_t *weft_buf_grow(struct weft_buf *b, size_t extra)
+{
+    return reserve(b, extra, false);
+}
+
+uint8_t *weft_buf_reserve_exactly(struct weft_buf *b, size_t extra)
+{
+    return reserve(b, extra, true);
 }
 
 void weft_buf_append(struct weft_buf *b, const void *data, size_t len)

@@ -39,6 +39,9 @@ static inline uint8_t *weft_buf_reserve(struct weft_buf *b, size_t extra)
     return weft_buf_grow(b, extra);
 }
 
+/* The same, but what must grow becomes just as large as this needs: for what is large and the last to be added. */
+uint8_t *weft_buf_reserve_exactly(struct weft_buf *b, size_t extra);
+
 /* These copy what they are given, or set `err` and change nothing; after an error they do nothing. printf writes no NUL. */
 void weft_buf_append(struct weft_buf *b, const void *data, size_t len);
 void weft_buf_append_str(struct weft_buf *b, const char *text);

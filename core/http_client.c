@@ -21,7 +21,8 @@
 enum {
     FLAT_MAX = 60 * 1024,          /* libcurl sends smaller bodies together with the head */
     UPLOAD_BUFFER = 512 * 1024,
-    EASY_COST = UPLOAD_BUFFER + 64 * 1024, /* what libcurl holds for a call, its connection included; kept for the next */
+    SMALL_UPLOAD = 32 * 1024,      /* where memory is short: slower, but it works */
+    EASY_COST = 64 * 1024,         /* what libcurl holds for a call beside that, its connection included; kept for the next */
     HEADER_LIMIT = 64 * 1024,
     KEEP_ANSWER = 1024 * 1024,     /* an answer buffer above this is not kept for the next call */
 };
@@ -30,6 +31,7 @@ struct call {
     struct weft_http_client *client;
     struct call *next;
     CURL *easy;
+    uint64_t upload;               /* bytes of libcurl's upload buffer */
     struct weft_http_call what;
     size_t slice, offset;          /* how far the body has been read */
     struct weft_http_answer answer;
@@ -244,7 +246,7 @@ static void set_constants(struct call *call)
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)call->upload);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, o->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, o->http2 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
@@ -261,7 +263,7 @@ static void set_constants(struct call *call)
 static void call_free(struct call *call)
 {
     curl_easy_cleanup(call->easy);
-    weft_account_give(call->client->options.account, EASY_COST);
+    weft_account_give(call->client->options.account, EASY_COST + call->upload);
     weft_http_answer_release(&call->answer);
     weft_buf_release(&call->lines);
     weft_buf_release(&call->flat);
@@ -272,15 +274,18 @@ static void call_free(struct call *call)
 
 static struct call *call_new(struct weft_http_client *c)
 {
-    if (!weft_account_take(c->options.account, EASY_COST))
+    uint64_t upload = weft_account_room(c->options.account) < 2 * UPLOAD_BUFFER ? SMALL_UPLOAD : UPLOAD_BUFFER;
+
+    if (!weft_account_take(c->options.account, EASY_COST + upload))
         return NULL;
 
     struct call *call = calloc(1, sizeof *call);
     if (!call) {
-        weft_account_give(c->options.account, EASY_COST);
+        weft_account_give(c->options.account, EASY_COST + upload);
         return NULL;
     }
     call->client = c;
+    call->upload = upload;
     weft_http_answer_init(&call->answer);
     weft_buf_init(&call->lines, HEADER_LIMIT);
     weft_buf_init(&call->flat, FLAT_MAX + 1);
@@ -433,6 +438,11 @@ static void free_calls(struct weft_http_client *c)
         c->free = call->next;
         call_free(call);
     }
+}
+
+void weft_http_client_trim(struct weft_http_client *c)
+{
+    free_calls(c);
 }
 
 int weft_http_client_open(struct weft_http_client **ret_client, uv_loop_t *loop, const struct weft_http_client_options *options)

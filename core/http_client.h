@@ -63,6 +63,9 @@ int weft_http_client_open(struct weft_http_client **ret_client, uv_loop_t *loop,
 /* Begins a request. *call is copied; `body` must live until done. 0 or a negative code (then done is not called). */
 int weft_http_call(struct weft_http_client *c, const struct weft_http_call *call);
 
+/* Gives back what calls that have ended keep for the next ones. Connections stay. */
+void weft_http_client_trim(struct weft_http_client *c);
+
 /* Ends every call now (done with UV_ECANCELED) and closes; memory goes when the loop has closed the
  * handles. Accepts NULL. */
 void weft_http_client_close(struct weft_http_client *c);

@@ -78,6 +78,7 @@ struct weft_account *weft_account_open(struct weft_ledger *l, struct weft_accoun
     a->leaf = true;
     *l->last = a;
     l->last = &a->next;
+    a->parent->promised += guarantee;
     weft_account_add(a->parent, guarantee);
     return a;
 }
@@ -186,6 +187,17 @@ uint64_t weft_account_room(const struct weft_account *a)
 }
 
 /* ---- questions ---- */
+
+uint64_t weft_account_most(const struct weft_account *a)
+{
+    if (!a)
+        return UINT64_MAX;
+    uint64_t above = a->parent ? weft_account_most(a->parent) : a->limit;
+    uint64_t free = a->parent && above > a->parent->promised ? above - a->parent->promised : 0;
+    uint64_t most = a->parent ? a->guarantee + free : above;
+
+    return most < a->limit ? most : a->limit;
+}
 
 void weft_ledger_visit(const struct weft_ledger *l, bool (*visit)(void *ctx, const struct weft_account *a), void *ctx)
 {

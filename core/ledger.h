@@ -26,6 +26,7 @@ struct weft_account {
     alignas(64) _Atomic uint64_t used; /* of a node that has accounts under it: their guarantees, and what they took beyond */
     _Atomic uint64_t peak, refused;    /* most that was used; takes that were refused */
     uint64_t guarantee, limit;
+    uint64_t promised;                 /* guarantees of the accounts under it; only while they are opened does it change */
     struct weft_account *parent, *next;
     char *name;
     bool leaf;
@@ -61,6 +62,9 @@ void weft_account_add(struct weft_account *a, uint64_t n);
 
 /* The owner counts for itself and holds `n` bytes now. One thread an account, which uses neither take nor give on it. */
 void weft_account_set(struct weft_account *a, uint64_t n);
+
+/* What it could hold when nobody else holds more than its guarantee; what is larger will never be granted. After the last open. */
+uint64_t weft_account_most(const struct weft_account *a);
 
 /* What a take could get right now: a hint. */
 uint64_t weft_account_room(const struct weft_account *a);

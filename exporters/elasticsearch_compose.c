@@ -15,6 +15,7 @@
 enum {
     GROUP_MAX = 1024 * 1024, /* resource and scope of one group */
     ID_BYTES = 18,           /* journal 8, sequence 6, item 4 */
+    LARGE_ITEM = 16 * 1024,  /* from here on room is not reserved for the worst that escapes can do */
     ID_RECORD = 12,          /* bytes that are the same for a record but for the lowest 16 bits of its sequence */
 };
 
@@ -58,6 +59,32 @@ void weft_es_body_reset(struct weft_es_body *b)
 {
     weft_buf_reset(&b->bytes);
     b->n_docs = 0;
+    b->wanted = 0;
+}
+
+/* Room for what `len` bytes of protobuf become; a second try is told by the first how much it was. */
+static size_t estimate(size_t len)
+{
+    return len <= LARGE_ITEM ? 6 * len : len + len / 8;
+}
+
+static size_t estimate_again(size_t need, const struct weft_es_out *o, const uint8_t *from)
+{
+    size_t told = (size_t)(o->at - from) + o->missing + 8192, more = need + need / 4;
+
+    return told > more ? told : more;
+}
+
+/* A large document that may well be alone takes no more than it needs. What `b` has no memory for is remembered, so that it is known
+ * whether it ever could. */
+static uint8_t *reserve(struct weft_es_body *b, size_t need)
+{
+    bool alone = b->bytes.len == 0 && need > 6 * LARGE_ITEM;
+    uint8_t *at = alone ? weft_buf_reserve_exactly(&b->bytes, need) : weft_buf_reserve(&b->bytes, need);
+
+    if (!at)
+        b->wanted = b->bytes.len + need;
+    return at;
 }
 
 static int add_doc(struct weft_es_body *b, uint32_t item)
@@ -131,7 +158,7 @@ static void id_of_event(char id[4], uint32_t event)
 /* ---- groups ---- */
 static void set_place(struct weft_es_place *p, const struct weft_es_route *r)
 {
-    struct weft_es_out o = { p->room, p->room + sizeof p->room, false };
+    struct weft_es_out o = { p->room, p->room + sizeof p->room, false, 0 };
 
     weft_es_put(&o, WEFT_SLICE("{\"create\":{\"_index\":"));
     weft_es_put_string(&o, weft_slice_str(r->index));
@@ -169,24 +196,25 @@ static void find_place(const struct weft_es_composer *c, const struct weft_otlp_
 static int enter_group(struct weft_es_composer *c, const struct weft_otlp_walk *w, enum weft_signal signal)
 {
     const struct weft_es_source none = { weft_slice_of(NULL, 0), WEFT_LOG_ATTRIBUTES };
-    size_t need = 6 * (w->resource.len + w->scope.len + w->resource_schema_url.len + w->scope_schema_url.len) + 4096;
+    size_t need = estimate(w->resource.len + w->scope.len + w->resource_schema_url.len + w->scope_schema_url.len) + 4096;
 
     find_place(c, w, signal, none, &c->place);
     if (signal == WEFT_TRACES)
         find_place(c, w, WEFT_LOGS, none, &c->event_place);
     if (!c->otel)
         return 0;
-    for (;; need *= 2) {
+    for (;;) {
         weft_buf_reset(&c->group);
         uint8_t *at = weft_buf_reserve(&c->group, need);
         if (!at)
             return c->group.err;
-        struct weft_es_out o = { at, at + need, false };
+        struct weft_es_out o = { at, at + need, false, 0 };
         weft_es_put_otel_group(&o, w->resource, w->resource_schema_url, w->scope, w->scope_schema_url, &c->keys);
         if (!o.full) {
             c->group.len = (size_t)(o.at - at);
             return 0;
         }
+        need = estimate_again(need, &o, at);
     }
 }
 
@@ -222,7 +250,7 @@ static int append_document(const struct item *item, size_t id_len, struct weft_e
     struct weft_es_composer *c = item->c;
     struct weft_buf *bytes = &item->body->bytes;
     const struct weft_es_place *place = d->event ? &c->event_place : &c->place;
-    size_t need = 6 * item->walk->item.len + c->group.len + 8192;
+    size_t need = estimate(item->walk->item.len) + c->group.len + 8192;
     struct weft_es_met met;
 
     d->arrival_ns = item->record->wall_ns;
@@ -231,16 +259,16 @@ static int append_document(const struct item *item, size_t id_len, struct weft_e
     d->group = weft_buf_slice(&c->group);
     d->keys = &c->keys;
     for (;;) {
-        uint8_t *at = weft_buf_reserve(bytes, need);
+        uint8_t *at = reserve(item->body, need);
         if (!at) {
             int err = bytes->err;
             bytes->err = 0;
             return err;
         }
-        struct weft_es_out o = { at, at + need, false };
+        struct weft_es_out o = { at, at + need, false, 0 };
         put_document(&o, item, place, id_len, d, &met);
         if (o.full) {
-            need *= 2;
+            need = estimate_again(need, &o, at);
         } else if (met.route && place != &c->own_place) {
             find_place(c, item->walk, d->span && !d->event ? WEFT_TRACES : WEFT_LOGS, attributes_of(d), &c->own_place);
             place = &c->own_place;
@@ -336,8 +364,8 @@ static int append_record(struct run *r, const struct weft_record *record)
         id_of_item(item.id, record->sequence, record->first_item + (uint32_t)(r->at - base));
         if (!err)
             err = append_item(&item, r->batch->signal);
-        if (err == WEFT_ERR_TOO_LARGE && r->body->n_docs > 0)
-            return 0;
+        if (err && err != WEFT_ERR_MALFORMED && r->body->n_docs > 0)
+            return 0; /* alone it may fit */
         if (err)
             return err;
     }

@@ -3,7 +3,7 @@
  *
  *   (1) Documents of one item stand next to each other in one body: a span, then its events.
  *   (2) docs[i] is the batch's item that the i-th document belongs to.
- *   (3) A body ends between two items as soon as it has reached max_bytes; one item may pass it.
+ *   (3) A body ends between two items as soon as it has reached max_bytes, or where memory ends; one item may pass it.
  *   (4) The _id of a document depends on the journal, the record and the item alone, never on how a batch was cut.
  *
  * One thread; one composer may serve many bodies.
@@ -34,6 +34,7 @@ struct weft_es_body {
     struct weft_buf bytes;
     uint32_t *docs;
     size_t n_docs, docs_cap;
+    size_t wanted;           /* bytes that the item for which there was no memory would have needed with what is before it */
 };
 
 void weft_es_body_init(struct weft_es_body *b, size_t limit);
@@ -42,7 +43,7 @@ void weft_es_body_reset(struct weft_es_body *b);
 
 /* Appends the waiting items of `batch` from `first` on; *ret_end is the first item that was not looked at. 0, or an
  * error about item *ret_end alone (WEFT_ERR_MALFORMED; WEFT_ERR_TOO_LARGE when it does not fit even into an empty
- * body; UV_ENOMEM): what was appended before it is good. */
+ * body; WEFT_ERR_LIMIT or UV_ENOMEM when there is no memory even for it alone): what was appended before it is good. */
 int weft_es_compose(struct weft_es_composer *c, const struct weft_batch *batch, uint64_t first, size_t max_bytes,
                     struct weft_es_body *body, uint64_t *ret_end);
 

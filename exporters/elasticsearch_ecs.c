@@ -128,13 +128,15 @@ static void put_message(struct weft_es_out *o, struct weft_es_keys *keys, struct
     weft_es_put_any(&plain, &value);
     size_t len = (size_t)(plain.at - o->at);
     o->full = plain.full;
-    if (!weft_es_room(o, len * 7))
+    o->missing = plain.missing;
+    if (o->full || !weft_es_room(o, len + weft_es_text_len(weft_slice_of(o->at, len)) + 2))
         return;
     uint8_t *moved = o->end - len;
     memmove(moved, o->at, len);
-    struct weft_es_out quoted = { o->at, moved, false };
+    struct weft_es_out quoted = { o->at, moved, false, 0 };
     weft_es_put_string(&quoted, weft_slice_of(moved, len));
     o->full = quoted.full;
+    o->missing += quoted.missing;
     o->at = quoted.at;
 }
 

@@ -39,7 +39,7 @@ struct weft_es_exporter {
     struct weft_arena text;      /* URLs and header lines */
     const char *targets[WEFT_ES_ENDPOINTS]; /* URLs of _bulk */
     unsigned n_targets;
-    const char *lines[WEFT_HTTP_MAX_HEADERS];
+    const char *lines[WEFT_HTTP_MAX_HEADERS], *plain_lines[WEFT_HTTP_MAX_HEADERS]; /* of a packed body; of one that is not */
     struct weft_http_client *client;
     struct weft_gzip *gzip;
     struct weft_es_composer composer;

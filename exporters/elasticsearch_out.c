@@ -109,9 +109,32 @@ static inline bool put_plain(struct weft_es_out *o, struct weft_slice text)
 }
 #endif
 
+size_t weft_es_text_len(struct weft_slice text)
+{
+    const uint8_t *at = text.data, *end = at + text.len;
+    size_t len = 0;
+
+    for (;;) {
+        const uint8_t *stop = weft_json_plain_end(at, end);
+        len += (size_t)(stop - at);
+        if (stop == end)
+            return len;
+        uint8_t room[16];
+        struct weft_es_out o = { room, room + sizeof room, false, 0 };
+        at = put_special(&o, stop, end);
+        len += (size_t)(o.at - room);
+    }
+}
+
+/* How much it is exactly is asked only when there is no room for the most that it could be. */
+static bool has_room_for_text(struct weft_es_out *o, struct weft_slice text)
+{
+    return (size_t)(o->end - o->at) >= text.len * 6 + WEFT_ES_SLACK || weft_es_room(o, weft_es_text_len(text));
+}
+
 void weft_es_put_text(struct weft_es_out *o, struct weft_slice text)
 {
-    if (text.len == 0 || !weft_es_room(o, text.len * 6) || put_plain(o, text))
+    if (text.len == 0 || !has_room_for_text(o, text) || put_plain(o, text))
         return;
     for (const uint8_t *at = text.data, *end = at + text.len;;) {
         const uint8_t *stop = weft_json_plain_end(at, end);

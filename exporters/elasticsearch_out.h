@@ -18,13 +18,16 @@ enum { WEFT_ES_SLACK = 512 };
 struct weft_es_out {
     uint8_t *at, *end;
     bool full;
+    size_t missing; /* bytes that were not written for want of room, as far as it was looked */
 };
 
 /* True when `n` bytes and the slack behind them can be written. */
 static inline bool weft_es_room(struct weft_es_out *o, size_t n)
 {
-    if (__builtin_expect((size_t)(o->end - o->at) < n + WEFT_ES_SLACK, 0))
+    if (__builtin_expect((size_t)(o->end - o->at) < n + WEFT_ES_SLACK, 0)) {
         o->full = true;
+        o->missing += n;
+    }
     return !o->full;
 }
 
@@ -48,6 +51,9 @@ void weft_es_put_string(struct weft_es_out *o, struct weft_slice text);
 
 /* The same without the quotes. */
 void weft_es_put_text(struct weft_es_out *o, struct weft_slice text);
+
+/* How many bytes that writes. */
+size_t weft_es_text_len(struct weft_slice text);
 
 void weft_es_put_uint(struct weft_es_out *o, uint64_t value);
 void weft_es_put_int(struct weft_es_out *o, int64_t value);

@@ -11,6 +11,9 @@
  *   +- settle     shrink      finish(RETRY)    reject the body's items, or finish(REJECTED)
  *   +----------------+---------------------------------+
  *
+ * Where memory is short, bodies are smaller, down to one item; what idle requests keep is given back for it. An item that gets none
+ * alone is tried again by the lane; one for which there can never be enough is refused.
+ *
  * Which node gets it is the lane's choice. One that is being probed gets a small body first.
  */
 #include "exporters/elasticsearch_exporter.h"
@@ -38,6 +41,7 @@ struct weft_es_request {
     struct weft_buf packed;
     struct weft_slice slice;        /* what is sent: body or packed */
     bool probing;                   /* no body of this send has gone well yet, and the node failed before */
+    bool plain;                     /* the body goes as it is, though bodies are compressed */
     bool again;                     /* some items must be tried again */
     const char *reason;             /* why, of the first such item */
     char detail[400];
@@ -233,7 +237,7 @@ static int begin(struct weft_es_request *r)
     const struct weft_http_call call = {
         .method = "POST",
         .url = e->targets[r->batch->endpoint],
-        .headers = e->lines,
+        .headers = r->plain ? e->plain_lines : e->lines,
         .body = &r->slice,
         .n_body = 1,
         .timeout_ms = probe_ms && probe_ms < e->timeout_ms ? probe_ms : e->timeout_ms,
@@ -253,55 +257,105 @@ static size_t body_size(const struct weft_es_request *r)
     return size > SMALLEST_BODY ? (size_t)size : SMALLEST_BODY;
 }
 
+static bool is_memory(int err)
+{
+    return err == WEFT_ERR_LIMIT || err == UV_ENOMEM;
+}
+
+/* Nobody else's bytes: there is not enough for this item even when all others have given back what they can. */
+static bool never_fits(const struct weft_es_request *r)
+{
+    return r->body.n_docs == 0 && r->body.wanted > weft_account_most(r->e->base.account);
+}
+
+static void reject_next(struct weft_es_request *r, int err)
+{
+    if (is_memory(err))
+        reject(r, r->end, "too_large", "no request within service.memory_limit can hold it");
+    else
+        reject(r, r->end, err == WEFT_ERR_MALFORMED ? "malformed" : "too_large", weft_err_text(err));
+}
+
 /* Puts a body together; an item that cannot be written is refused and the next one taken. */
-static int compose(struct weft_es_request *r, uint64_t first)
+static int compose(struct weft_es_request *r, uint64_t first, size_t size)
 {
     struct weft_es_exporter *e = r->e;
-    const size_t size = body_size(r);
     int err;
 
     weft_es_body_reset(&r->body);
     r->first = first;
     while ((err = weft_es_compose(&e->composer, r->batch, first, size, &r->body, &r->end)) != 0) {
-        if (err != WEFT_ERR_MALFORMED && err != WEFT_ERR_TOO_LARGE)
+        if (is_memory(err) ? !never_fits(r) : err != WEFT_ERR_MALFORMED && err != WEFT_ERR_TOO_LARGE)
             return err;
-        reject(r, r->end, err == WEFT_ERR_MALFORMED ? "malformed" : "too_large", weft_err_text(err));
+        reject_next(r, err);
         first = r->end + 1;
+        r->body.wanted = 0;
     }
     return 0;
 }
 
+/* What cannot be packed for want of memory goes as it is. */
 static int pack(struct weft_es_request *r)
 {
+    r->plain = true;
     r->slice = weft_buf_slice(&r->body.bytes);
     if (!r->e->compress)
         return 0;
     weft_buf_reset(&r->packed);
     int err = weft_gzip_run(r->e->gzip, &r->slice, 1, &r->packed);
+    if (is_memory(err)) {
+        weft_buf_release(&r->packed);
+        return 0;
+    }
+    r->plain = false;
     r->slice = weft_buf_slice(&r->packed);
     return err;
 }
 
 static const char *reason_of(int err)
 {
-    return err == UV_ECANCELED ? "stopped" : err == WEFT_ERR_LIMIT || err == UV_ENOMEM ? WEFT_REASON_MEMORY : "local";
+    return err == UV_ECANCELED ? "stopped" : is_memory(err) ? WEFT_REASON_MEMORY : "local";
+}
+
+/* Gives back what requests that are not out keep for later ones, this one's too. */
+static void give_back_idle(struct weft_es_request *r)
+{
+    for (struct weft_es_request *idle = r->e->free; idle; idle = idle->next) {
+        weft_es_body_release(&idle->body);
+        weft_buf_release(&idle->packed);
+    }
+    weft_es_body_release(&r->body);
+    weft_buf_release(&r->packed);
+    weft_http_client_trim(r->e->client);
+}
+
+/* 1: a body is out. 0: nothing from `first` on waits. Or an error. */
+static int try_body(struct weft_es_request *r, uint64_t first, size_t size)
+{
+    int err = compose(r, first, size);
+
+    if (err || r->body.n_docs == 0)
+        return err;
+    err = pack(r);
+    if (!err)
+        err = begin(r);
+    return err ? err : 1;
 }
 
 /* The next body, from item `first` on; the end of the batch when nothing there waits. */
 static void send_body(struct weft_es_request *r, uint64_t first)
 {
-    int err = compose(r, first);
+    static const size_t smaller[] = { SMALLEST_BODY, 1 }; /* the last: one item */
+    int more = try_body(r, first, body_size(r));
 
-    if (!err && r->body.n_docs == 0) {
-        finish_all(r);
-        return;
+    for (size_t i = 0; i < sizeof smaller / sizeof *smaller && is_memory(more); i++) {
+        give_back_idle(r);
+        more = try_body(r, first, smaller[i]);
     }
-    if (!err)
-        err = pack(r);
-    if (!err)
-        err = begin(r);
-    if (err)
-        finish(r, WEFT_RETRY, reason_of(err), weft_err_text(err), 0);
+    if (more == 0)
+        finish_all(r);
+    else if (more < 0)
+        finish(r, WEFT_RETRY, reason_of(more), weft_err_text(more), 0);
 }
 
 void weft_es_send(struct weft_exporter *self, struct weft_batch *batch)

@@ -9,7 +9,7 @@
 
 #include <strings.h>
 
-enum { TEXT_MAX = 64 * 1024 };
+enum { TEXT_MAX = 64 * 1024, ENCODING_LINE = 1 };
 
 static bool is_url(const char *text)
 {
@@ -137,6 +137,15 @@ static int make_lines(struct weft_es_exporter *e, struct weft_buf *line)
     return err ? err : weft_http_lines_add_pairs(e->lines, &e->text, line, &e->headers);
 }
 
+static void copy_plain_lines(struct weft_es_exporter *e)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; e->lines[i]; i++)
+        if (!e->compress || i != ENCODING_LINE)
+            e->plain_lines[n++] = e->lines[i];
+}
+
 int weft_es_target(struct weft_es_exporter *e)
 {
     struct weft_buf line;
@@ -154,6 +163,7 @@ int weft_es_target(struct weft_es_exporter *e)
     e->compress = e->compression == WEFT_ES_GZIP || (e->compression == WEFT_ES_AUTO && !loopback);
     if (!err)
         err = make_lines(e, &line);
+    copy_plain_lines(e);
     weft_buf_release(&line);
     return err;
 }

@@ -42,7 +42,8 @@ struct weft_otlp_exporter {
     struct weft_arena text;                /* URLs and header lines */
     struct weft_otlp_endpoint targets[WEFT_OTLP_ENDPOINTS];
     unsigned n_targets;
-    const char *lines[WEFT_HTTP_MAX_HEADERS]; /* header lines of every request, NULL-terminated */
+    const char *lines[WEFT_HTTP_MAX_HEADERS];       /* header lines of every request, NULL-terminated */
+    const char *plain_lines[WEFT_HTTP_MAX_HEADERS]; /* of one that is not compressed though others are */
     struct weft_http_client *client;
     struct weft_gzip *gzip;
     struct weft_gunzip *gunzip;            /* made for the first compressed answer */

@@ -42,6 +42,8 @@ struct weft_otlp_request {
     uint64_t first, end;                /* the piece that is out: items [first, end) */
     uint64_t bytes;                     /* of the piece as protobuf, before compression */
     bool whole;                         /* the piece is the batch */
+    bool plain;                         /* the piece goes as it is, though pieces are compressed */
+    bool bare;                          /* what is kept for later requests has been given back for this piece */
     bool probing;                       /* no piece of this send has gone well yet, and the endpoint failed before */
     uint8_t prefix[PREFIX];
     struct weft_slice *slices;          /* [0] is the prefix */
@@ -176,10 +178,21 @@ static int to_json(struct weft_otlp_request *r)
     return err;
 }
 
+static bool is_memory(int err)
+{
+    return err == WEFT_ERR_LIMIT || err == UV_ENOMEM;
+}
+
+/* What cannot be packed for want of memory goes as it is. */
 static int compress(struct weft_otlp_request *r)
 {
     weft_buf_reset(&r->packed);
     int err = weft_gzip_run(r->o->gzip, r->slices + 1, r->n_slices - 1, &r->packed);
+    r->plain = is_memory(err);
+    if (r->plain) {
+        weft_buf_release(&r->packed);
+        return 0;
+    }
     use_buffer(r, &r->packed);
     return err;
 }
@@ -190,7 +203,7 @@ static void prefix(struct weft_otlp_request *r)
 
     for (size_t i = 1; i < r->n_slices; i++)
         len += r->slices[i].len;
-    r->prefix[0] = r->o->compress;
+    r->prefix[0] = r->o->compress && !r->plain;
     for (int i = 0; i < 4; i++)
         r->prefix[1 + i] = (uint8_t)(len >> (24 - 8 * i));
     r->slices[0] = weft_slice_of(r->prefix, PREFIX);
@@ -291,6 +304,7 @@ static void choose_piece(struct weft_otlp_request *r, uint64_t first)
     r->first = first;
     r->end = batch->n_items - first < n ? batch->n_items : first + n;
     r->whole = first == 0 && r->end == batch->n_items && all_wait(batch);
+    r->plain = r->bare = false;
 }
 
 /* The next piece that has items waiting; the end when there is none. */
@@ -392,13 +406,38 @@ static void on_done(void *ctx, const struct weft_http_result *result)
 
 static const char *reason_of(int err)
 {
-    return err == UV_ECANCELED ? "stopped" : err == WEFT_ERR_LIMIT || err == UV_ENOMEM ? WEFT_REASON_MEMORY : "local";
+    return err == UV_ECANCELED ? "stopped" : is_memory(err) ? WEFT_REASON_MEMORY : "local";
 }
 
-/* Composing fails on memory (try again), on a ceiling of ours (try less), or on what the payload is. */
+static void free_buffers(struct weft_otlp_request *r)
+{
+    weft_buf_release(&r->raw);
+    weft_buf_release(&r->json);
+    weft_buf_release(&r->packed);
+}
+
+/* Where memory is short: what idle requests keep is given back, then the piece is halved. False: it is one item. */
+static bool make_do(struct weft_otlp_request *r)
+{
+    for (struct weft_otlp_request *idle = r->o->free; idle; idle = idle->next)
+        free_buffers(idle);
+    free_buffers(r);
+    weft_http_client_trim(r->o->client);
+    if (!r->bare) {
+        r->bare = true;
+        return true;
+    }
+    if (count_waiting(r, r->first, r->end) < 2)
+        return false;
+    r->end = r->first + (r->end - r->first) / 2;
+    r->whole = false;
+    return true;
+}
+
+/* Composing fails on memory (try less, then again later), on a ceiling of ours (try less), or on what the payload is. */
 static void cannot_begin(struct weft_otlp_request *r, int err)
 {
-    if (err == WEFT_ERR_TOO_LARGE && shrink(r))
+    if ((err == WEFT_ERR_TOO_LARGE && shrink(r)) || (is_memory(err) && make_do(r)))
         send_piece(r);
     else if (err == WEFT_ERR_TOO_LARGE || err == WEFT_ERR_MALFORMED || err == WEFT_ERR_TOO_DEEP)
         settle_refusal(r, err == WEFT_ERR_TOO_LARGE ? "too_large" : "malformed", weft_err_text(err));
@@ -422,7 +461,7 @@ static void send_piece(struct weft_otlp_request *r)
         const struct weft_http_call call = {
             .method = "POST",
             .url = url,
-            .headers = o->lines,
+            .headers = r->plain ? o->plain_lines : o->lines,
             .body = r->slices + skip,
             .n_body = r->n_slices - skip,
             .timeout_ms = probe_ms && probe_ms < o->timeout_ms ? probe_ms : o->timeout_ms,

@@ -232,6 +232,16 @@ static int make_lines(struct weft_otlp_exporter *o, struct weft_buf *line)
     return err ? err : weft_http_lines_add_pairs(o->lines, &o->text, line, &o->headers);
 }
 
+/* All but the one that says gzip: the last of those that we set ourselves. */
+static void copy_plain_lines(struct weft_otlp_exporter *o)
+{
+    size_t n = 0, encoding = o->grpc ? 3 : 1;
+
+    for (size_t i = 0; o->lines[i]; i++)
+        if (!o->compress || i != encoding)
+            o->plain_lines[n++] = o->lines[i];
+}
+
 static bool all_loopback(const struct weft_otlp_exporter *o)
 {
     for (unsigned i = 0; i < o->n_targets; i++)
@@ -252,6 +262,7 @@ int weft_otlp_target(struct weft_otlp_exporter *o)
     if (!err) {
         o->compress = o->compression == WEFT_OTLP_GZIP || (o->compression == WEFT_OTLP_AUTO && !all_loopback(o));
         err = make_lines(o, &line);
+        copy_plain_lines(o);
     }
     weft_buf_release(&line);
     return err;

@@ -49,7 +49,7 @@ static void put_into_rooms(struct item *item)
 
     for (int i = 0; i < ROOMS; i++, size += i < ROOMS / 2 ? STEP : size / 8) {
         uint8_t *room = malloc(size);
-        struct weft_es_out o = { room, room + size, false };
+        struct weft_es_out o = { room, room + size, false, 0 };
         put(&o, item);
         bool full = o.full, good = full || item->group || is_object(weft_slice_of(room, (size_t)(o.at - room)));
         if (o.at > o.end || !good)

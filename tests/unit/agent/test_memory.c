@@ -94,6 +94,25 @@ static void ingest_and_export_leave_each_other_what_is_theirs(void **state)
     weft_memory_close(&r.m);
 }
 
+/* With less no connection could be made, and what waits would wait for ever. */
+static void every_exporter_is_sure_of_enough_for_a_request(void **state)
+{
+    const struct weft_memory_plan plans[] = { plan_of(64, 32, 3), plan_of(24, 3, 3), plan_of(16, 3, 3), plan_of(64, 63, 3) };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        struct rig r;
+        rig_open(&r, &plans[i]);
+        for (int k = 0; k < 3; k++)
+            assert_true(weft_account_take(r.exporters[k], 700 << 10) && weft_account_take(r.lanes[k], 200 << 10));
+        for (int k = 0; k < 3; k++) {
+            weft_account_give(r.exporters[k], 700 << 10);
+            weft_account_give(r.lanes[k], 200 << 10);
+        }
+        weft_memory_close(&r.m);
+    }
+}
+
 static void a_zeroed_one_can_be_closed(void **state)
 {
     struct weft_memory m = { 0 };
@@ -107,6 +126,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_promised_fits_and_plans_add_up),
         cmocka_unit_test(ingest_and_export_leave_each_other_what_is_theirs),
+        cmocka_unit_test(every_exporter_is_sure_of_enough_for_a_request),
         cmocka_unit_test(a_zeroed_one_can_be_closed),
     };
 

@@ -82,6 +82,24 @@ static void each_take_is_granted_or_refused_by_the_accounts_above(void **state)
     }
 }
 
+static void the_most_that_an_account_could_hold_leaves_out_what_is_promised_to_others(void **state)
+{
+    (void)state;
+    struct rig r = rig_open();
+
+    assert_int_equal(weft_account_most(r.a), 70);
+    assert_int_equal(weft_account_most(r.b), 50);   /* its own limit */
+    assert_int_equal(weft_account_most(r.out), 60);
+    assert_true(weft_account_take(r.b, 50));
+    assert_int_equal(weft_account_most(r.a), 70);   /* what others hold comes back */
+    assert_false(weft_account_take(r.a, 70));
+    weft_account_give(r.b, 50);
+    assert_true(weft_account_take(r.a, 70));
+    assert_true(weft_account_most(NULL) == UINT64_MAX);
+    weft_account_give(r.a, 70);
+    weft_ledger_close(r.ledger);
+}
+
 static void without_an_account_everything_is_granted(void **state)
 {
     (void)state;
@@ -200,6 +218,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_take_is_granted_or_refused_by_the_accounts_above),
+        cmocka_unit_test(the_most_that_an_account_could_hold_leaves_out_what_is_promised_to_others),
         cmocka_unit_test(without_an_account_everything_is_granted),
         cmocka_unit_test(what_cannot_be_refused_is_counted_and_leaves_no_room),
         cmocka_unit_test(owners_are_told_in_order_and_budgets_left_out),

@@ -16,13 +16,14 @@ enum { LEN_MAX = 50, ROOM = 6 * LEN_MAX + WEFT_ES_SLACK + 2 };
 static void compare(struct weft_slice text)
 {
     uint8_t room[ROOM];
-    struct weft_es_out out = { room, room + sizeof room, false };
+    struct weft_es_out out = { room, room + sizeof room, false, 0 };
     struct weft_buf want;
 
     weft_buf_init(&want, ROOM);
     weft_json_put_string(&want, text);
     weft_es_put_string(&out, text);
     const size_t len = (size_t)(out.at - room);
+    assert_int_equal(weft_es_text_len(text) + 2, want.len);
     if (out.full || len != want.len || memcmp(room, want.data, len) != 0)
         fail_msg("%zu bytes: %.*s instead of %.*s", text.len, (int)len, (const char *)room, (int)want.len, (const char *)want.data);
     weft_buf_release(&want);
@@ -65,7 +66,7 @@ static void epochs_have_six_digits_behind_the_point_or_a_zero(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char room[64];
-        struct weft_es_out out = { (uint8_t *)room, (uint8_t *)room + sizeof room, false };
+        struct weft_es_out out = { (uint8_t *)room, (uint8_t *)room + sizeof room, false, 0 };
         weft_es_put_epoch(&out, cases[i].ns);
         *out.at = 0;
         if (strcmp(room, cases[i].text) != 0)
@@ -80,7 +81,7 @@ static void numbers_have_all_their_digits(void **state)
         const uint64_t values[] = { power - 1, power, power + 1 };
         for (size_t i = 0; i < 3; i++) {
             char room[64], want[64];
-            struct weft_es_out out = { (uint8_t *)room, (uint8_t *)room + sizeof room, false };
+            struct weft_es_out out = { (uint8_t *)room, (uint8_t *)room + sizeof room, false, 0 };
             weft_es_put_uint(&out, values[i]);
             *out.at = 0;
             (void)snprintf(want, sizeof want, "%llu", (unsigned long long)values[i]);
