@@ -33,7 +33,6 @@
 enum {
     BATCHES_A_TURN = 64,   /* then the loop looks at its sockets and timers */
     NO_MEMORY_MS = 1000,   /* until a batch that had no room is tried again */
-    STARVED_MS = 200,      /* until an exporter that had none is */
     QUIET_MS = 2000,       /* without a record: give memory back */
     LAST_ANSWERS_MS = 5000, /* for requests that are out when nothing more is sent */
     PACE_MS = 2,           /* from one request that is not full to the next */
@@ -145,8 +144,10 @@ static enum prospect send_one(struct weft_lane *lane)
     int found = b ? 1 : read_new(lane, &b);
     if (found == 0)
         return NOTHING_THERE;
-    if (found < 0 || weft_lane_prepare(b))
+    if (found < 0)
         return wait_for(lane, NO_MEMORY_MS);
+    if (weft_lane_prepare(b))
+        return weft_lane_starve_unlisted(lane, b) ? MORE : wait_for(lane, NO_MEMORY_MS);
     wait = weft_lane_route(lane, b);
     if (wait)
         return wait_for(lane, wait);
@@ -173,6 +174,8 @@ static void on_quiet(uv_timer_t *timer)
         for (size_t i = 0; i < lane->n_readers; i++)
             if (lane->readers[i].cursor)
                 weft_journal_trim(lane->readers[i].source.journal);
+        if (lane->exporter->type->trim)
+            lane->exporter->type->trim(lane->exporter);
         return;
     }
     lane->n_read_when_quiet_began = lane->n_read;
@@ -330,8 +333,8 @@ static const char *tell_more(unsigned more, char words[48])
     return words;
 }
 
-static void log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
-                        const char *next)
+void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
+                           const char *next)
 {
     unsigned more = 0;
 
@@ -347,7 +350,7 @@ static void log_failure(struct weft_lane *lane, const struct weft_lane_batch *b,
 static void give_up(struct weft_lane *lane, struct weft_lane_batch *b, const char *word, const char *reason,
                     const char *detail)
 {
-    log_failure(lane, b, reason, detail, "giving the items up, counted as dropped");
+    weft_lane_log_failure(lane, b, reason, detail, "giving the items up, counted as dropped");
     forget(lane, b);
     weft_lane_judge(lane, b, WEFT_ITEM_DROPPED, word, NULL);
 }
@@ -359,14 +362,6 @@ static bool too_old(const struct weft_lane *lane, struct weft_lane_batch *b, uin
     return lane->config.max_elapsed_time && now - b->first_failure_ms >= lane->config.max_elapsed_time;
 }
 
-/* The exporter had no memory: nothing was sent, and the back end has nothing to do with it. */
-static void wait_for_memory(struct weft_lane *lane, struct weft_lane_batch *b, const char *reason, const char *detail)
-{
-    log_failure(lane, b, reason, detail, "waiting for memory");
-    b->place = WEFT_LANE_READY;
-    lane->starved_until_ms = uv_now(&lane->loop) + STARVED_MS;
-}
-
 /* After a failure that may pass. True: the batch is done with. */
 static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, const char *reason, const char *detail,
                              uint64_t retry_after_ms)
@@ -374,8 +369,10 @@ static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, 
     uint64_t now = uv_now(&lane->loop);
 
     if (strcmp(reason, WEFT_REASON_MEMORY) == 0) {
-        wait_for_memory(lane, b, reason, detail);
-        return false;
+        bool done = weft_lane_starve(lane, b, detail);
+        if (done)
+            forget(lane, b);
+        return done;
     }
     weft_lane_refused(lane, b, retry_after_ms, reason, detail);
     if (!lane->config.retry_enabled) {
@@ -389,7 +386,7 @@ static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, 
     char next[64];
     (void)snprintf(next, sizeof next, "retry %u in %.1f s", b->base.attempt + 1,
                    (double)weft_lane_left_ms(lane) / 1000);
-    log_failure(lane, b, reason, detail, next);
+    weft_lane_log_failure(lane, b, reason, detail, next);
     b->base.attempt++;
     weft_lane_add(&lane->retries[b->base.signal], 1);
     b->place = WEFT_LANE_READY;
@@ -412,7 +409,7 @@ static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum 
     weft_lane_note_error(lane, reason, detail);
     if (outcome == WEFT_REJECTED) {
         weft_lane_answered(lane, b, took_ns);
-        log_failure(lane, b, reason, detail, lane->letters ? "refused for good, kept as dead letters" : "refused for good");
+        weft_lane_log_failure(lane, b, reason, detail, lane->letters ? "refused for good, kept as dead letters" : "refused for good");
         weft_lane_judge(lane, b, WEFT_ITEM_REJECTED, reason, detail);
         return true;
     }
@@ -619,6 +616,7 @@ int weft_lane_open(struct weft_lane **ret_lane, const struct weft_lane_setup *se
     lane->nice = setup->nice;
     lane->account = setup->account;
     lane->letters = setup->letters;
+    lane->starve_ms = setup->starve_ms;
     if (lane->letters)
         weft_buf_init(&lane->letter_body, weft_letters_max_body(lane->letters));
     lane->letter_body.account = lane->account;

@@ -61,6 +61,7 @@ struct weft_lane_setup {
     size_t n_sources;
     struct weft_letters *letters;             /* where items go that the back end refuses for good; borrowed; NULL: nowhere */
     struct weft_account *account;             /* holds the lists of records in hand; NULL: nobody */
+    uint64_t starve_ms;                       /* how long an item may wait for memory alone; 0: 30 s */
     int nice;                                 /* added to the thread's nice value; 0: as the process */
 };
 

@@ -267,6 +267,7 @@ void weft_lane_returned(struct weft_lane *lane, struct weft_lane_batch *b)
     if (b->base.probe)
         weft_retry_probe_over(&e->retry);
     b->base.probe = false;
+    atomic_store_explicit(&e->in_flight, e->out, memory_order_relaxed); /* the outcome may have nothing to do with the endpoint */
 }
 
 void weft_lane_answered(struct weft_lane *lane, const struct weft_lane_batch *b, uint64_t round_trip_ns)

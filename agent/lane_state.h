@@ -5,6 +5,7 @@
  *   lane_batch.c      batches: read from a cursor, judged item by item, settled in order
  *   lane_letters.c    refused items on their way into the dead-letter journal
  *   lane_endpoints.c  where a batch goes: breaker, backoff and limit of each endpoint
+ *   lane_starved.c    no memory for a request: who waits, and for how long
  *   lane_replay.c     what is sent again, beside all that
  *   lane_figures.c    counters, losses by reason
  *
@@ -44,6 +45,8 @@ struct weft_lane_batch {
     uint64_t last_sequence;
     uint64_t sent_at_ns;
     uint64_t first_failure_ms;        /* 0: none yet */
+    uint64_t starved_since_ms;        /* 0: there was memory, or something has moved since */
+    uint64_t starved_counted;         /* `counted` at that time */
     uint64_t counted, counted_sent;   /* items whose outcome is in the counters; those of them that were sent */
     size_t n_state_room;
     struct weft_account *account;     /* the lane's: holds the lists and the states */
@@ -85,6 +88,7 @@ struct weft_lane {
     struct weft_exporter *exporter;
     struct weft_account *account;
     uint64_t starved_until_ms;  /* nothing is sent before: the exporter had no memory */
+    uint64_t starve_ms;         /* how long an item waits for it; 0: 30 s */
     struct weft_lane_config config;
     int nice;
     size_t concurrency;
@@ -200,6 +204,20 @@ void weft_lane_flush_letters(struct weft_lane *lane);
 
 /* The same, and forgets the records that it was cut from. Before a batch settles or is given up. */
 void weft_lane_end_letters(struct weft_lane *lane);
+
+/* ---- lane_starved.c ---- */
+
+/* The exporter had no memory for what it was to send next of the batch. True: every item of the batch has its outcome now. */
+bool weft_lane_starve(struct weft_lane *lane, struct weft_lane_batch *b, const char *detail);
+
+/* There was none to prepare the batch. True: it was given up. */
+bool weft_lane_starve_unlisted(struct weft_lane *lane, struct weft_lane_batch *b);
+
+/* ---- lane.c ---- */
+
+/* What an attempt failed with, and what happens next; rate-limited. */
+void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
+                           const char *next);
 
 /* ---- lane_replay.c ---- */
 

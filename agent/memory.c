@@ -13,6 +13,8 @@ enum {
     LEAST_RECEIVER_BUDGET = 4 << 20,
     LEAST_EXPORTER_BUDGET = 2 << 20,
     LEAST_EXPORTER_PART = 1 << 20, /* one connection, one small request and a list of records: with less nothing would ever be sent */
+    REQUEST_COST = 256 << 10,      /* of a request beside its body */
+    LIST_COST = 160 << 10,         /* of a batch beside the states of its items */
     NAME_MAX_LEN = 300,
     TRIM_FROM = 1 << 20,             /* what the heap may keep for itself */
 };
@@ -128,6 +130,23 @@ size_t weft_memory_scratch_limit(const struct weft_memory *m)
     uint64_t beside = weft_memory_ingest_most(m) - weft_memory_receiver_budget(m);
 
     return (size_t)(wanted < beside ? wanted : beside);
+}
+
+static uint64_t above(const struct weft_account *a, uint64_t fixed)
+{
+    uint64_t most = weft_account_most(a);
+
+    return most > fixed ? most - fixed : 0;
+}
+
+uint64_t weft_memory_item_most(const struct weft_account *exporter, unsigned percent)
+{
+    return percent ? above(exporter, REQUEST_COST) / percent * 100 : UINT64_MAX;
+}
+
+uint64_t weft_memory_items_most(const struct weft_account *lane)
+{
+    return above(lane, LIST_COST);
 }
 
 uint64_t weft_memory_receiver_budget(const struct weft_memory *m)

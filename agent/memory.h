@@ -58,6 +58,11 @@ uint64_t weft_memory_ingest_most(const struct weft_memory *m);
  * any: what would never fit beside the record itself is too large for ever. */
 size_t weft_memory_scratch_limit(const struct weft_memory *m);
 
+/* The largest item that an exporter of that account can make a request of, `percent` bytes of memory for 100 of the item's, and the
+ * most items of a record that a lane of that account can list, when nobody else needs any memory. */
+uint64_t weft_memory_item_most(const struct weft_account *exporter, unsigned percent);
+uint64_t weft_memory_items_most(const struct weft_account *lane);
+
 /* What an instance of a receiver, and an exporter, plan with (component.h: memory_limit). */
 uint64_t weft_memory_receiver_budget(const struct weft_memory *m);
 uint64_t weft_memory_exporter_budget(const struct weft_memory *m);

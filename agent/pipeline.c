@@ -36,6 +36,7 @@ struct weft_pipeline {
     struct weft_shed *shed;
     struct weft_gauge gauge;
     uint64_t gauge_step;
+    uint64_t most_item_bytes, most_items; /* that its exporters can make requests of */
 };
 
 /* One pipeline's part of one commit. */
@@ -107,6 +108,7 @@ int weft_pipeline_open(struct weft_pipeline **ret_pipeline, const struct weft_pi
     p->signal = o->signal;
     p->shed = o->shed;
     p->gauge_step = o->journal_size / WEFT_GAUGE_PARTS;
+    p->most_item_bytes = p->most_items = UINT64_MAX;
     p->id = strdup(o->id);
     int err = p->id ? copy_processors(p, o) : UV_ENOMEM;
     p->journal = o->journal;
@@ -131,6 +133,12 @@ void weft_pipeline_close(struct weft_pipeline *p)
     free(p->dropped_items);
     free(p->id);
     free(p);
+}
+
+void weft_pipeline_set_most(struct weft_pipeline *p, uint64_t item_bytes, uint64_t items)
+{
+    p->most_item_bytes = item_bytes;
+    p->most_items = items;
 }
 
 const char *weft_pipeline_id(const struct weft_pipeline *p)
@@ -226,6 +234,30 @@ static int what_failed(int err, const struct weft_arena *scratch)
     return scratch->refused && (err == WEFT_ERR_LIMIT || err == UV_ENOMEM) ? WEFT_ERR_TOO_LARGE : err;
 }
 
+static uint64_t largest_item(struct weft_slice payload)
+{
+    struct weft_otlp_walk w;
+    uint64_t most = 0;
+
+    weft_otlp_walk_init(&w, payload);
+    while (weft_otlp_walk_next(&w) == 1) {
+        uint64_t len = w.item.len + w.resource.len + w.scope.len;
+        most = len > most ? len : most;
+    }
+    return most;
+}
+
+/* What no exporter could ever make a request of would wait for ever. Only large records are looked into. */
+static int can_leave(const struct branch *b)
+{
+    const struct weft_pipeline *p = b->pipeline;
+    struct weft_slice payload = b->record.payload;
+
+    if (b->record.n_items > p->most_items || (payload.len > p->most_item_bytes && largest_item(payload) > p->most_item_bytes))
+        return WEFT_ERR_TOO_LARGE;
+    return 0;
+}
+
 static int process(struct branch *b, const struct weft_record *record, struct weft_arena *scratch)
 {
     struct weft_pipeline *p = b->pipeline;
@@ -244,7 +276,7 @@ static int process(struct branch *b, const struct weft_record *record, struct we
         uint32_t after = b->kept ? b->record.n_items : 0;
         b->taken[i] = before > after ? before - after : 0;
     }
-    return 0;
+    return b->kept ? can_leave(b) : 0;
 }
 
 /* Processors left nothing, but who reads the source again must know how far this journal is. */

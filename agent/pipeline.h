@@ -39,6 +39,10 @@ uint64_t weft_pipeline_share(uint64_t max_size, size_t n_pipelines);
 /* Opens the pipeline, and its journal if it is to have its own. 0, UV_ENOMEM, UV_EINVAL. Main thread. */
 int weft_pipeline_open(struct weft_pipeline **ret_pipeline, const struct weft_pipeline_options *options);
 
+/* The largest record that all exporters of the pipeline can make requests of: more items, or an item (with its resource and scope)
+ * of more bytes, is refused as too large. Before the first commit; until then there is no limit. Main thread. */
+void weft_pipeline_set_most(struct weft_pipeline *p, uint64_t item_bytes, uint64_t items);
+
 /* After every intake and lane of it is closed. Accepts NULL. */
 void weft_pipeline_close(struct weft_pipeline *p);
 

@@ -143,8 +143,9 @@ static int open_lane(struct weft_runtime *rt, struct weft_rt_exporter *e, size_t
     if (!sources)
         return UV_ENOMEM;
     size_t n = find_sources(rt, index, sources);
+    e->lane_account = weft_memory_lane(&rt->memory, e->component->id);
     struct weft_lane_setup setup = { .exporter = e->instance, .config = &e->lane_config, .sources = sources, .n_sources = n,
-                                     .letters = e->letters, .account = weft_memory_lane(&rt->memory, e->component->id) };
+                                     .letters = e->letters, .account = e->lane_account };
     int err = weft_lane_open(&e->lane, &setup);
     free(sources);
     return err;
@@ -325,6 +326,8 @@ int weft_runtime_build(struct weft_runtime *rt)
         weft_shelf_finish(rt->shelf);
     for (size_t i = 0; i < config->n_components[WEFT_KIND_EXPORTER] && !err; i++)
         err = build_exporter(rt, i);
+    if (!err)
+        weft_runtime_bound_records(rt);
     if (!err)
         err = build_loops(rt);
     for (size_t i = 0; i < config->n_components[WEFT_KIND_RECEIVER] && !err; i++)

@@ -75,6 +75,35 @@ int weft_runtime_open_memory(struct weft_runtime *rt)
     return err;
 }
 
+static void lower(uint64_t *most, uint64_t to)
+{
+    *most = to < *most ? to : *most;
+}
+
+static void bound_pipeline(const struct weft_runtime *rt, const struct weft_rt_pipeline *p)
+{
+    uint64_t bytes = UINT64_MAX, items = UINT64_MAX, largest = weft_memory_receiver_budget(&rt->memory);
+    char size[WEFT_QUANTITY_MAX];
+
+    for (size_t i = 0; i < p->config->n_exporters; i++) {
+        const struct weft_rt_exporter *e = &rt->exporters[p->config->exporters[i]];
+        lower(&bytes, weft_memory_item_most(e->instance->account, e->instance->type->item_percent));
+        lower(&items, weft_memory_items_most(e->lane_account));
+    }
+    weft_pipeline_set_most(p->pipeline, bytes, items);
+    lower(&largest, weft_journal_max_payload(weft_pipeline_journal(p->pipeline)));
+    if (bytes < largest / 10 * 9)
+        weft_log(&rt->log, WEFT_LOG_INFO, p->config->id,
+                 "single %s above %s are refused: within service.memory_limit no exporter's request could hold more",
+                 weft_signal_items(p->config->signal, 2), weft_format_bytes((double)(bytes >> 10 << 10), size));
+}
+
+void weft_runtime_bound_records(const struct weft_runtime *rt)
+{
+    for (size_t i = 0; i < rt->config->n_pipelines; i++)
+        bound_pipeline(rt, &rt->pipelines[i]);
+}
+
 static uint64_t held(const struct weft_account *a, uint64_t bytes)
 {
     return bytes < a->guarantee ? bytes : a->guarantee; /* on disk the rest is the kernel's to keep or drop */

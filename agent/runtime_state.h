@@ -29,6 +29,7 @@ struct weft_rt_exporter {
     struct weft_lane_config lane_config;
     struct weft_exporter *instance;
     struct weft_account *letters_account;   /* the dead letters' row */
+    struct weft_account *lane_account;      /* the lane's */
     struct weft_letters *letters;           /* what its back end refused for good */
     struct weft_lane *lane;                 /* NULL: not used by a pipeline (so are letters) */
 };
@@ -78,6 +79,9 @@ struct weft_runtime {
 
 /* Brings the ledger's rows of journals and dead letters up to date, which count for themselves. Main thread. */
 void weft_runtime_count_memory(const struct weft_runtime *rt);
+
+/* Tells each pipeline what its exporters can make requests of, so that nothing else is taken. After the exporters are built. */
+void weft_runtime_bound_records(const struct weft_runtime *rt);
 
 /* Shares memory_limit out; the pipelines' journals must be open (runtime_memory.c). 0 or UV_ENOMEM after a log line. */
 int weft_runtime_open_memory(struct weft_runtime *rt);

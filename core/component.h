@@ -241,6 +241,7 @@ struct weft_exporter_type {
     unsigned signals;
     const struct weft_option *options;
     uint64_t batch_items, batch_bytes;   /* what one request should hold at most; 0: the lane's defaults */
+    unsigned item_percent;               /* memory that a request of one item takes of the account, for 100 bytes of the item; 0: none */
     unsigned concurrency;                /* batches in flight at once, unless the configuration says otherwise; 0 means 1 */
     bool local;                          /* keeps no remote back end: no breaker, no backoff (prometheus, debug) */
     bool round_robin;                    /* endpoints take turns by default; false: the first one that is well */
@@ -255,6 +256,8 @@ struct weft_exporter_type {
     /* Frees batch->exporter_data of a batch that is not sent again although its last outcome was RETRY (given up, or
      * the lane stops). On the lane's thread. NULL: exporter_data is not used. */
     void (*forget)(struct weft_exporter *self, struct weft_batch *batch);
+    /* There has been nothing to send for a while: gives back what is kept for later. NULL: nothing is. */
+    void (*trim)(struct weft_exporter *self);
     /* Closes every handle; batches still out are ended with RETRY. Idempotent; accepts a half-started self. */
     void (*stop)(struct weft_exporter *self);
 };

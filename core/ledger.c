@@ -143,11 +143,19 @@ static bool take(struct weft_account *a, uint64_t n, bool forced)
     return true;
 }
 
+static struct weft_account *root_of(struct weft_account *a)
+{
+    while (a->parent)
+        a = a->parent;
+    return a;
+}
+
 bool weft_account_take(struct weft_account *a, uint64_t n)
 {
     if (!a || take(a, n, false))
         return true;
     atomic_fetch_add_explicit(&a->refused, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&root_of(a)->refused, 1, memory_order_relaxed);
     return false;
 }
 
@@ -197,6 +205,22 @@ uint64_t weft_account_most(const struct weft_account *a)
     uint64_t most = a->parent ? a->guarantee + free : above;
 
     return most < a->limit ? most : a->limit;
+}
+
+uint64_t weft_account_refused_others(const struct weft_account *a)
+{
+    const struct weft_account *root = a;
+
+    while (root && root->parent)
+        root = root->parent;
+    return root ? load(&root->refused) - load(&a->refused) : 0;
+}
+
+uint64_t weft_account_sure(const struct weft_account *a)
+{
+    uint64_t used = a ? load(&a->used) : 0;
+
+    return !a ? UINT64_MAX : a->guarantee > used ? a->guarantee - used : 0;
 }
 
 void weft_ledger_visit(const struct weft_ledger *l, bool (*visit)(void *ctx, const struct weft_account *a), void *ctx)

@@ -66,6 +66,13 @@ void weft_account_set(struct weft_account *a, uint64_t n);
 /* What it could hold when nobody else holds more than its guarantee; what is larger will never be granted. After the last open. */
 uint64_t weft_account_most(const struct weft_account *a);
 
+/* Takes that were refused to others, under all of the ledger. When it rises, somebody is short of what this owner may have beyond its
+ * guarantee. */
+uint64_t weft_account_refused_others(const struct weft_account *a);
+
+/* What is left of its guarantee. */
+uint64_t weft_account_sure(const struct weft_account *a);
+
 /* What a take could get right now: a hint. */
 uint64_t weft_account_room(const struct weft_account *a);
 

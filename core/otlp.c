@@ -14,6 +14,16 @@ const char *weft_signal_name(enum weft_signal signal)
     return (unsigned)signal < WEFT_SIGNALS ? names[signal] : "unknown";
 }
 
+const char *weft_signal_items(enum weft_signal signal, uint64_t n)
+{
+    static const char *const many[WEFT_SIGNALS] = { "spans", "log records", "data points" };
+    static const char *const one[WEFT_SIGNALS] = { "span", "log record", "data point" };
+
+    if ((unsigned)signal >= WEFT_SIGNALS)
+        return "items";
+    return n == 1 ? one[signal] : many[signal];
+}
+
 /* Field 1 and field 3 of a group: its resource or scope, and its schema URL. */
 static int read_group(struct weft_slice group, struct weft_slice *ret_head, struct weft_slice *ret_schema_url)
 {

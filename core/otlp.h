@@ -28,6 +28,9 @@ enum weft_signal { WEFT_TRACES, WEFT_LOGS, WEFT_METRICS, WEFT_SIGNALS };
 /* "traces", "logs", "metrics". */
 const char *weft_signal_name(enum weft_signal signal);
 
+/* What `n` of its items are called: "spans", "log records", "data points"; "span", ... when it is one. */
+const char *weft_signal_items(enum weft_signal signal, uint64_t n);
+
 /* ---- the walk ---- */
 struct weft_otlp_walk {
     struct weft_slice resource;            /* Resource message of the current item (may be empty) */

@@ -103,11 +103,13 @@ const struct weft_exporter_type weft_exporter_elasticsearch = {
     .signals = 1u << WEFT_LOGS | 1u << WEFT_TRACES,
     .options = options,
     .batch_bytes = 1024 * 1024, /* about 2.5 MB of documents */
+    .item_percent = 125, /* of text, of which few bytes need an escape */
     .concurrency = 4,
     .round_robin = true,
     .endpoint = weft_es_endpoint,
     .check = weft_es_check,
     .start = start,
     .send = weft_es_send,
+    .trim = weft_es_trim,
     .stop = stop,
 };

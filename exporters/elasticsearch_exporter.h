@@ -44,11 +44,15 @@ struct weft_es_exporter {
     struct weft_gzip *gzip;
     struct weft_es_composer composer;
     struct weft_es_request *free;
+    uint64_t refused_others, modest_until_ms; /* who else was short of memory, and how long we leave it to them */
     uint64_t max_bytes;          /* of one body: flush.bytes, or less when the server found that too large */
 };
 
 /* weft_exporter_type.send */
 void weft_es_send(struct weft_exporter *self, struct weft_batch *batch);
+
+/* weft_exporter_type.trim: gives back the buffers of requests that are not out, and what the client keeps. */
+void weft_es_trim(struct weft_exporter *self);
 
 /* Frees the requests that are not out. */
 void weft_es_requests_free(struct weft_es_exporter *e);

@@ -28,6 +28,7 @@ enum {
     SMALLEST_BODY = 64 * 1024,      /* below this a 413 is not a matter of how many */
     KEEP_BUFFER = 8 * 1024 * 1024,  /* larger ones are given back after the request */
     PROBE_BODY = 64 * 1024,         /* what a node that failed before is tried with */
+    MODEST_MS = 1000,
     ANSWER_MIN = 64 * 1024, ANSWER_PER_DOC = 2048,
 };
 static const size_t BODY_MAX = 128u << 20; /* address space mostly: room is reserved for the worst case of a document */
@@ -66,11 +67,24 @@ static struct weft_es_request *request_take(struct weft_es_exporter *e)
     return r;
 }
 
+/* Somebody else has asked for memory in vain: for a while we live on what we are sure of. */
+static bool is_modest(struct weft_es_exporter *e)
+{
+    uint64_t refused = weft_account_refused_others(e->base.account), now = uv_now(e->base.loop);
+
+    if (refused != e->refused_others)
+        e->modest_until_ms = now + MODEST_MS;
+    e->refused_others = refused;
+    return now < e->modest_until_ms;
+}
+
 static void request_give_back(struct weft_es_request *r)
 {
-    if (r->body.bytes.cap > KEEP_BUFFER)
+    size_t keep = is_modest(r->e) && weft_account_sure(r->e->base.account) == 0 ? 0 : KEEP_BUFFER;
+
+    if (r->body.bytes.cap > keep)
         weft_es_body_release(&r->body);
-    if (r->packed.cap > KEEP_BUFFER)
+    if (r->packed.cap > keep)
         weft_buf_release(&r->packed);
     r->batch = NULL;
     r->next = r->e->free;
@@ -251,7 +265,8 @@ static int begin(struct weft_es_request *r)
 /* Bytes that the next body should have: fewer where memory is short, so that requests go on, only smaller. */
 static size_t body_size(const struct weft_es_request *r)
 {
-    uint64_t room = weft_account_room(r->e->base.account), half = room / 2 + r->body.bytes.cap / 2;
+    const struct weft_account *account = r->e->base.account;
+    uint64_t room = is_modest(r->e) ? weft_account_sure(account) : weft_account_room(account), half = room / 2 + r->body.bytes.cap / 2;
     uint64_t most = r->probing && r->e->max_bytes > PROBE_BODY ? PROBE_BODY : r->e->max_bytes, size = half < most ? half : most;
 
     return size > SMALLEST_BODY ? (size_t)size : SMALLEST_BODY;
@@ -317,16 +332,23 @@ static const char *reason_of(int err)
     return err == UV_ECANCELED ? "stopped" : is_memory(err) ? WEFT_REASON_MEMORY : "local";
 }
 
-/* Gives back what requests that are not out keep for later ones, this one's too. */
-static void give_back_idle(struct weft_es_request *r)
+void weft_es_trim(struct weft_exporter *self)
 {
-    for (struct weft_es_request *idle = r->e->free; idle; idle = idle->next) {
+    struct weft_es_exporter *e = (struct weft_es_exporter *)self;
+
+    for (struct weft_es_request *idle = e->free; idle; idle = idle->next) {
         weft_es_body_release(&idle->body);
         weft_buf_release(&idle->packed);
     }
+    weft_http_client_trim(e->client);
+}
+
+/* Gives back what is kept for later requests, this one's buffers too. */
+static void give_back_idle(struct weft_es_request *r)
+{
+    weft_es_trim(&r->e->base);
     weft_es_body_release(&r->body);
     weft_buf_release(&r->packed);
-    weft_http_client_trim(r->e->client);
 }
 
 /* 1: a body is out. 0: nothing from `first` on waits. Or an error. */

@@ -140,6 +140,7 @@ const struct weft_exporter_type weft_exporter_otlp = {
     .check = weft_otlp_check,
     .start = start,
     .send = weft_otlp_send,
+    .trim = weft_otlp_trim,
     .stop = stop,
 };
 
@@ -155,6 +156,7 @@ const struct weft_exporter_type weft_exporter_otlphttp = {
     .check = weft_otlp_check,
     .start = start,
     .send = weft_otlp_send,
+    .trim = weft_otlp_trim,
     .stop = stop,
 };
 
@@ -170,5 +172,6 @@ const struct weft_exporter_type weft_exporter_jaeger = {
     .check = weft_otlp_check,
     .start = start,
     .send = weft_otlp_send,
+    .trim = weft_otlp_trim,
     .stop = stop,
 };

@@ -56,6 +56,9 @@ struct weft_otlp_exporter {
 /* Begins to send; weft_exporter_type.send. */
 void weft_otlp_send(struct weft_exporter *self, struct weft_batch *batch);
 
+/* Gives back the buffers of requests that are not out, and what the client keeps; weft_exporter_type.trim. */
+void weft_otlp_trim(struct weft_exporter *self);
+
 /* Frees the requests that are not out. */
 void weft_otlp_requests_free(struct weft_otlp_exporter *o);
 

@@ -416,13 +416,20 @@ static void free_buffers(struct weft_otlp_request *r)
     weft_buf_release(&r->packed);
 }
 
+void weft_otlp_trim(struct weft_exporter *self)
+{
+    struct weft_otlp_exporter *o = (struct weft_otlp_exporter *)self;
+
+    for (struct weft_otlp_request *idle = o->free; idle; idle = idle->next)
+        free_buffers(idle);
+    weft_http_client_trim(o->client);
+}
+
 /* Where memory is short: what idle requests keep is given back, then the piece is halved. False: it is one item. */
 static bool make_do(struct weft_otlp_request *r)
 {
-    for (struct weft_otlp_request *idle = r->o->free; idle; idle = idle->next)
-        free_buffers(idle);
+    weft_otlp_trim(&r->o->base);
     free_buffers(r);
-    weft_http_client_trim(r->o->client);
     if (!r->bare) {
         r->bare = true;
         return true;

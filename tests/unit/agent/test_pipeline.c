@@ -2,6 +2,7 @@
 /* Commits: order of processors, all or nothing over several pipelines, and every item counted once. */
 #include "agent/pipeline.h"
 #include "core/err.h"
+#include "tests/support/fake_lane.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -265,6 +266,39 @@ static void what_can_never_fit_is_too_large(void **state)
     weft_arena_release(&scratch);
 }
 
+/* What no exporter could make a request of would wait in the journal for ever. */
+static void what_exporters_could_never_send_is_too_large(void **state)
+{
+    const struct { const char *what; unsigned n_items; uint64_t item_bytes, items; int result; } cases[] = {
+        { "no limit", 100, UINT64_MAX, UINT64_MAX, 0 },
+        { "a large record of small items", 100, 64, UINT64_MAX, 0 },
+        { "an item that is too large", 1, 16, UINT64_MAX, WEFT_ERR_TOO_LARGE },
+        { "as many items as are allowed", 100, UINT64_MAX, 100, 0 },
+        { "one more", 101, UINT64_MAX, 100, WEFT_ERR_TOO_LARGE },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_pipeline *p = open_pipeline(NULL, NULL);
+        struct weft_intake *in = open_intake(&p, 1);
+        struct weft_arena scratch;
+        struct weft_buf payload;
+        weft_arena_init(&scratch, 1 << 20);
+        weft_buf_init(&payload, 1 << 20);
+        weft_pipeline_set_most(p, cases[i].item_bytes, cases[i].items);
+        fake_payload(&payload, WEFT_LOGS, "shop", 0, cases[i].n_items);
+        struct weft_sink *sink = weft_intake_sink(in, 0, &scratch);
+        struct weft_record record = { .n_items = cases[i].n_items, .payload = weft_buf_slice(&payload) };
+        if (sink->commit(sink, &record) != cases[i].result ||
+            stats_of(in).refused_items[WEFT_REFUSAL_TOO_LARGE] != (cases[i].result ? cases[i].n_items : 0))
+            fail_msg("%s", cases[i].what);
+        weft_buf_release(&payload);
+        weft_intake_close(in);
+        weft_pipeline_close(p);
+        weft_arena_release(&scratch);
+    }
+}
+
 static void a_draining_intake_takes_nothing(void **state)
 {
     (void)state;
@@ -331,6 +365,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_scratch_has_a_ceiling_and_is_reused),
         cmocka_unit_test(one_full_journal_refuses_for_all_and_nothing_is_taken_anywhere),
         cmocka_unit_test(what_can_never_fit_is_too_large),
+        cmocka_unit_test(what_exporters_could_never_send_is_too_large),
         cmocka_unit_test(a_draining_intake_takes_nothing),
         cmocka_unit_test(a_record_without_items_is_accepted_and_not_stored),
         cmocka_unit_test(every_pipeline_gets_an_equal_share_of_at_least_a_mebibyte),

@@ -172,11 +172,35 @@ static void what_others_hold_is_waited_for(void **state)
     close_fixture(&f);
 }
 
+/* What one keeps for later is what another one may be waiting for. */
+static void nothing_is_kept_when_it_is_quiet_or_others_are_short(void **state)
+{
+    (void)state;
+    struct fixture f = { 0 };
+
+    open_fixture(&f, &weft_exporter_elasticsearch, 4 * MIB, false);
+    batch_of(&f, 2000, 1500, false);
+    fake_lane_send(&f.lane);
+    assert_int_equal(f.lane.outcome, WEFT_SENT);
+    assert_true(atomic_load(&f.account->used) > 0);
+    f.lane.exporter->type->trim(f.lane.exporter);
+    assert_int_equal(atomic_load(&f.account->used), 0);
+    assert_false(weft_account_take(f.others, 3 * MIB)); /* somebody is short */
+    unsigned before = f.n_requests;
+    batch_of(&f, 2000, 1500, false);
+    fake_lane_send(&f.lane);
+    assert_int_equal(f.lane.outcome, WEFT_SENT);
+    assert_true(f.n_requests - before >= 3);
+    assert_true(atomic_load(&f.account->used) <= f.account->guarantee);
+    close_fixture(&f);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_could_fit_is_sent_and_what_never_could_is_refused),
         cmocka_unit_test(what_others_hold_is_waited_for),
+        cmocka_unit_test(nothing_is_kept_when_it_is_quiet_or_others_are_short),
     };
 
     if (argc > 1)
