@@ -13,6 +13,7 @@
  */
 #include "agent/admin.h"
 #include "agent/cli.h"
+#include "agent/farewell.h"
 #include "core/clock.h"
 #include "core/err.h"
 
@@ -51,6 +52,7 @@ struct run {
     struct weft_admin *admin;
     char *admin_endpoint;             /* where it listens; ours */
     struct weft_admin_view view;
+    struct weft_farewell farewell;    /* of runtimes that are gone */
 };
 
 /* ---- configuration ---- */
@@ -201,6 +203,7 @@ static int start_runtime(struct run *r, const struct weft_config *config)
 static void drop_runtime(struct run *r)
 {
     r->view.runtime = NULL;
+    weft_farewell_add(&r->farewell, r->runtime);
     weft_runtime_stop_extensions(r->runtime);
     weft_runtime_free(r->runtime);
     r->runtime = NULL;
@@ -429,6 +432,16 @@ static void end(struct run *r)
     (void)uv_loop_close(&r->loop);
 }
 
+static void say_farewell(struct run *r)
+{
+    struct weft_buf words;
+
+    weft_buf_init(&words, WEFT_LOG_LINE_MAX);
+    bool lossless = weft_farewell_write(&r->farewell, r->config->service.journal_mode == WEFT_SERVICE_DISK, &words);
+    weft_log(&r->log, lossless ? WEFT_LOG_INFO : WEFT_LOG_WARN, "agent", "%.*s", (int)words.len, (const char *)words.data);
+    weft_buf_release(&words);
+}
+
 static int run_daemon(struct run *r)
 {
     r->log = choose_log(r, NULL);
@@ -447,11 +460,13 @@ static int run_daemon(struct run *r)
     } else {
         r->state = RUNNING;
         (void)uv_run(&r->loop, UV_RUN_DEFAULT);
-        if (r->exit_code == WEFT_EXIT_OK)
-            weft_log(&r->log, WEFT_LOG_INFO, "agent", r->config->service.journal_mode == WEFT_SERVICE_DISK
-                     ? "stopped; nothing was lost" : "stopped; everything was sent");
+        if (r->runtime)
+            drop_runtime(r);
+        if (r->exit_code == WEFT_EXIT_OK || r->exit_code == WEFT_EXIT_DEADLINE)
+            say_farewell(r);
     }
     end(r);
+    weft_farewell_release(&r->farewell);
     weft_config_free(r->config);
     weft_config_free(r->next);
     free(r->admin_endpoint);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* farewell.h: the last line of a run: what has become of all that was taken since its start, over reloads.
+ *
+ * It claims that nothing was lost only when no exporter dropped an item or had one refused for good. Main thread. */
+#ifndef WEFT_AGENT_FAREWELL_H
+#define WEFT_AGENT_FAREWELL_H
+
+#include "agent/lane.h"
+#include "agent/runtime.h"
+#include "core/buf.h"
+
+enum { WEFT_FAREWELL_REASONS = 8 };
+
+struct weft_farewell_row {
+    char *id;                     /* the exporter's */
+    uint64_t sent, refused, waiting;
+    uint64_t letters, evicted;    /* items kept as dead letters, and those that made room for others */
+    struct { char word[WEFT_LANE_REASON_LEN]; uint64_t items; } dropped[WEFT_FAREWELL_REASONS]; /* the last one takes the rest */
+};
+
+struct weft_farewell {
+    uint64_t accepted;
+    struct weft_farewell_row *rows;
+    size_t n_rows;
+};
+
+void weft_farewell_release(struct weft_farewell *f); /* accepts a zeroed one */
+
+/* Adds what one exporter's lane came to; `letters` NULL: it has none. Without memory for it the exporter is left out. */
+void weft_farewell_note(struct weft_farewell *f, const char *id, const struct weft_lane_stats *lane,
+                        const struct weft_letters_stats *letters);
+
+/* Adds a runtime that has stopped. */
+void weft_farewell_add(struct weft_farewell *f, const struct weft_runtime *rt);
+
+/* Writes the line. True: nothing was lost. */
+bool weft_farewell_write(const struct weft_farewell *f, bool on_disk, struct weft_buf *out);
+
+#endif
