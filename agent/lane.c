@@ -219,6 +219,7 @@ static void close_handles(struct weft_lane *lane)
     close_handle(&lane->backoff);
     close_handle(&lane->deadline);
     close_handle(&lane->quiet);
+    weft_lane_words_close(lane);
 }
 
 static void forget(struct weft_lane *lane, struct weft_lane_batch *b)
@@ -325,27 +326,6 @@ static void pump(uv_prepare_t *prepare)
 
 /* ---- what the exporter says ---- */
 
-static const char *tell_more(unsigned more, char words[48])
-{
-    words[0] = '\0';
-    if (more)
-        (void)snprintf(words, 48, " (%u more not shown)", more);
-    return words;
-}
-
-void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
-                           const char *next)
-{
-    unsigned more = 0;
-
-    if (!weft_log_gate_open(&lane->failure_gate, uv_now(&lane->loop), &more))
-        return;
-    char others[48];
-    weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id, "export of %llu %s items failed: %s%s%s; %s%s",
-             (unsigned long long)(b->base.n_items - b->counted), weft_signal_name(b->base.signal), reason,
-             detail ? ": " : "", detail ? detail : "", next, tell_more(more, others));
-}
-
 /* The batch is given up here: counted by `word`, said once. */
 static void give_up(struct weft_lane *lane, struct weft_lane_batch *b, const char *word, const char *reason,
                     const char *detail)
@@ -383,9 +363,12 @@ static bool retry_or_give_up(struct weft_lane *lane, struct weft_lane_batch *b, 
         give_up(lane, b, "max_elapsed_time", reason, detail);
         return true;
     }
-    char next[64];
-    (void)snprintf(next, sizeof next, "retry %u in %.1f s", b->base.attempt + 1,
-                   (double)weft_lane_left_ms(lane) / 1000);
+    char next[200];
+    const char *other = weft_lane_stand_in(lane, b);
+    if (other)
+        (void)snprintf(next, sizeof next, "trying %s instead", other);
+    else
+        (void)snprintf(next, sizeof next, "retry %u in %.1f s", b->base.attempt + 1, (double)weft_lane_left_ms(lane) / 1000);
     weft_lane_log_failure(lane, b, reason, detail, next);
     b->base.attempt++;
     weft_lane_add(&lane->retries[b->base.signal], 1);
@@ -409,7 +392,7 @@ static bool end_attempt(struct weft_lane *lane, struct weft_lane_batch *b, enum 
     weft_lane_note_error(lane, reason, detail);
     if (outcome == WEFT_REJECTED) {
         weft_lane_answered(lane, b, took_ns);
-        weft_lane_log_failure(lane, b, reason, detail, lane->letters ? "refused for good, kept as dead letters" : "refused for good");
+        weft_lane_note_refused(lane, b, b->base.n_items - b->counted, reason, detail);
         weft_lane_judge(lane, b, WEFT_ITEM_REJECTED, reason, detail);
         return true;
     }
@@ -444,6 +427,7 @@ static void host_done(struct weft_exporter *exporter, struct weft_batch *batch, 
     }
     if (end_attempt(lane, b, outcome, reason, detail, retry_after_ms))
         weft_lane_settle(lane, b);
+    weft_lane_say_refused(lane);
     set_dirty(lane);
 }
 
@@ -451,17 +435,11 @@ static void host_reject(struct weft_exporter *exporter, struct weft_batch *batch
                         const char *reason, const char *detail)
 {
     struct weft_lane *lane = lane_of(exporter);
-    unsigned more = 0;
 
     reason = reason ? reason : "rejected";
     uint64_t items = weft_lane_mark(lane, (struct weft_lane_batch *)batch, first, n, WEFT_ITEM_REJECTED, reason,
                                     detail);
-    if (items == 0 || !weft_log_gate_open(&lane->reject_gate, uv_now(&lane->loop), &more))
-        return;
-    char others[48];
-    weft_log(exporter->log, WEFT_LOG_WARN, lane->id, "%llu %s items refused for good: %s%s%s%s",
-             (unsigned long long)items, weft_signal_name(batch->signal), reason, detail ? ": " : "",
-             detail ? detail : "", tell_more(more, others));
+    weft_lane_note_refused(lane, (struct weft_lane_batch *)batch, items, reason, detail);
 }
 
 static void host_drop(struct weft_exporter *exporter, struct weft_batch *batch, uint64_t first, uint64_t n,
@@ -519,6 +497,7 @@ static void open_handles(struct weft_lane *lane) /* none of these can fail */
     (void)uv_timer_init(&lane->loop, &lane->deadline);
     (void)uv_timer_init(&lane->loop, &lane->quiet);
     lane->pump.data = lane->more.data = lane->backoff.data = lane->deadline.data = lane->quiet.data = lane;
+    weft_lane_words_open(lane);
     (void)uv_prepare_start(&lane->pump, pump);
 }
 
@@ -594,9 +573,6 @@ static void configure(struct weft_lane *lane)
 
     lane->batch_items = first_of((uint64_t)c->batch_items, type->batch_items, WEFT_LANE_ITEMS);
     lane->batch_bytes = first_of(c->batch_bytes, type->batch_bytes, WEFT_LANE_BYTES);
-    lane->failure_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 3 };
-    lane->reject_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 3 };
-    lane->letter_gate = (struct weft_log_gate){ .interval_ms = 10000, .burst = 1 };
     if (getrandom(&lane->random, sizeof lane->random, 0) != (ssize_t)sizeof lane->random || !lane->random)
         lane->random = weft_clock_mono_ns() | 1;
 }

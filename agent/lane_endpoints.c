@@ -196,19 +196,16 @@ static uint64_t probe_timeout_ms(const struct weft_lane_endpoint *e)
 
 /* ---- figures ---- */
 
-static void log_breaker(const struct weft_lane *lane, const struct weft_lane_endpoint *e, enum weft_breaker was)
+/* A probe that failed has a line of its own. */
+static void log_breaker(struct weft_lane *lane, struct weft_lane_endpoint *e, enum weft_breaker was)
 {
-    const char *at = lane->n_endpoints > 1 ? " at " : "", *name = lane->n_endpoints > 1 ? e->name : "";
-
-    if (e->retry.breaker == WEFT_BREAKER_OPEN && was == WEFT_BREAKER_CLOSED) /* a probe that failed has its own line */
-        weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id,
-                 "circuit open%s%s after %u failures in a row; one request will probe the back end in %.1f s", at, name,
-                 e->retry.failures, (double)weft_retry_left_ms(&e->retry, uv_now(&lane->loop), weft_lane_is_failing(lane)) / 1000);
+    if (e->retry.breaker == WEFT_BREAKER_OPEN && was == WEFT_BREAKER_CLOSED)
+        weft_lane_say_open(lane, e);
     else if (e->retry.breaker == WEFT_BREAKER_CLOSED)
-        weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "circuit closed%s%s; sending again", at, name);
+        weft_lane_say_recovered(lane, e, true);
 }
 
-static void show(const struct weft_lane *lane, struct weft_lane_endpoint *e)
+static void show(struct weft_lane *lane, struct weft_lane_endpoint *e)
 {
     uint64_t now = uv_now(&lane->loop), left = weft_retry_left_ms(&e->retry, now, weft_lane_is_failing(lane));
     int is = (int)e->retry.breaker, was = atomic_exchange_explicit(&e->breaker, is, memory_order_relaxed);
@@ -284,6 +281,9 @@ void weft_lane_answered(struct weft_lane *lane, const struct weft_lane_batch *b,
     show(lane, e);
     if (had_failed)
         set_error(lane, e, "", NULL);
+    if (e->told)
+        weft_lane_say_recovered(lane, e, false);
+    e->failing_since_ms = 0;
 }
 
 void weft_lane_refused(struct weft_lane *lane, const struct weft_lane_batch *b, uint64_t retry_after_ms, const char *reason,
@@ -291,6 +291,8 @@ void weft_lane_refused(struct weft_lane *lane, const struct weft_lane_batch *b, 
 {
     struct weft_lane_endpoint *e = endpoint_of(lane, b);
 
+    if (!e->failing_since_ms)
+        e->failing_since_ms = uv_now(&lane->loop);
     (void)weft_retry_on_failure(&e->retry, uv_now(&lane->loop), retry_after_ms, draw(lane));
     weft_concurrency_on_push_back(&e->concurrency);
     set_error(lane, e, reason, detail);
@@ -298,6 +300,14 @@ void weft_lane_refused(struct weft_lane *lane, const struct weft_lane_batch *b, 
 }
 
 /* ---- questions ---- */
+
+const char *weft_lane_stand_in(const struct weft_lane *lane, const struct weft_lane_batch *b)
+{
+    uint64_t wait;
+    int other = pick(lane, uv_now(&lane->loop), (int)b->base.endpoint, &wait);
+
+    return other >= 0 && other != (int)b->base.endpoint ? lane->endpoints[other].name : NULL;
+}
 
 uint64_t weft_lane_left_ms(const struct weft_lane *lane)
 {

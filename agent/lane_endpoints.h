@@ -28,6 +28,8 @@ struct weft_lane_endpoint {
     unsigned out;                   /* batches */
     double round_trip_us;           /* of what went well lately: mean and spread; 0: nothing yet */
     double spread_us;
+    uint64_t failing_since_ms;      /* on the loop's clock; 0: it went well last time */
+    bool told;                      /* the log says that it fails */
     unsigned probes;                /* in a row, without success */
 
     /* figures: the lane's thread writes, anybody reads; `error` under the lane's error_lock */
@@ -58,6 +60,9 @@ void weft_lane_answered(struct weft_lane *lane, const struct weft_lane_batch *b,
 /* Its endpoint was not up to it. */
 void weft_lane_refused(struct weft_lane *lane, const struct weft_lane_batch *b, uint64_t retry_after_ms, const char *reason,
                        const char *detail);
+
+/* The name of another endpoint that would take the batch, which has just failed, now; NULL: there is none. */
+const char *weft_lane_stand_in(const struct weft_lane *lane, const struct weft_lane_batch *b);
 
 /* How long until something may be sent somewhere; 0: now, or when what is out ends. */
 uint64_t weft_lane_left_ms(const struct weft_lane *lane);

@@ -59,10 +59,9 @@ static void cannot_write(struct weft_lane *lane, struct weft_lane_batch *b, uint
     memset(b->base.item_state + first, WEFT_ITEM_DROPPED, (size_t)n);
     weft_lane_count_lost(lane, b, WEFT_ITEM_DROPPED,
                          err == WEFT_ERR_TOO_LARGE ? "dead_letter_too_large" : "dead_letter_not_written", n);
-    if (weft_log_gate_open(&lane->letter_gate, weft_clock_mono_ms(), &more))
-        weft_log(lane->exporter->log, WEFT_LOG_ERROR, lane->id,
-                 "%llu refused %s items cannot be kept as dead letters: %s; they are dropped (%u more such lines not shown)",
-                 (unsigned long long)n, weft_signal_name(b->base.signal), weft_err_text(err), more);
+    if (weft_log_gate_open(&lane->words.letters, weft_clock_mono_ms(), &more))
+        weft_log(lane->exporter->log, WEFT_LOG_ERROR, lane->id, "%llu refused %s cannot be kept as dead letters: %s; they are dropped",
+                 (unsigned long long)n, weft_signal_items(b->base.signal, n), weft_err_text(err));
 }
 
 /* Items [first, end) of one record, which begins with the batch's item `base`: as one letter, or as halves when that is too large. */

@@ -23,12 +23,13 @@ static bool is_patient_no_more(struct weft_lane *lane, struct weft_lane_batch *b
 
 static void refuse_first(struct weft_lane *lane, struct weft_lane_batch *b)
 {
+    const char *words = "there was none for a request of this item alone; raise service.memory_limit";
     uint64_t first = 0;
 
     while (first < b->base.n_items && b->base.item_state[first] != WEFT_ITEM_WAITING)
         first++;
-    (void)weft_lane_mark(lane, b, first, 1, WEFT_ITEM_REJECTED, WEFT_REASON_MEMORY,
-                         "there was no memory for a request of this item alone; raise service.memory_limit");
+    (void)weft_lane_mark(lane, b, first, 1, WEFT_ITEM_REJECTED, WEFT_REASON_MEMORY, words);
+    weft_lane_note_refused(lane, b, 1, WEFT_REASON_MEMORY, words);
     weft_lane_end_letters(lane);
 }
 
@@ -40,7 +41,6 @@ bool weft_lane_starve(struct weft_lane *lane, struct weft_lane_batch *b, const c
         lane->starved_until_ms = uv_now(&lane->loop) + STARVED_MS;
         return false;
     }
-    weft_lane_log_failure(lane, b, WEFT_REASON_MEMORY, detail, "refusing one item for good, which is too large for what there is");
     refuse_first(lane, b);
     b->starved_since_ms = 0;
     return b->counted == b->base.n_items;

@@ -6,6 +6,7 @@
  *   lane_letters.c    refused items on their way into the dead-letter journal
  *   lane_endpoints.c  where a batch goes: breaker, backoff and limit of each endpoint
  *   lane_starved.c    no memory for a request: who waits, and for how long
+ *   lane_words.c      lines of the log
  *   lane_replay.c     what is sent again, beside all that
  *   lane_figures.c    counters, losses by reason
  *
@@ -18,6 +19,7 @@
 #include "agent/lane.h"
 #include "agent/lane_endpoints.h"
 #include "agent/lane_replay.h"
+#include "agent/lane_words.h"
 #include "core/otlp_subset.h"
 
 #include <stdatomic.h>
@@ -116,7 +118,7 @@ struct weft_lane {
     size_t n_endpoints, next_endpoint; /* next_endpoint: whose turn it is */
     bool round_robin;           /* false: the first one that is well */
     uint64_t random;
-    struct weft_log_gate failure_gate, reject_gate, letter_gate;
+    struct weft_lane_words words;
 
     struct weft_letters *letters;
     struct weft_lane_refusal refusal;
@@ -212,12 +214,6 @@ bool weft_lane_starve(struct weft_lane *lane, struct weft_lane_batch *b, const c
 
 /* There was none to prepare the batch. True: it was given up. */
 bool weft_lane_starve_unlisted(struct weft_lane *lane, struct weft_lane_batch *b);
-
-/* ---- lane.c ---- */
-
-/* What an attempt failed with, and what happens next; rate-limited. */
-void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
-                           const char *next);
 
 /* ---- lane_replay.c ---- */
 
