@@ -14,6 +14,7 @@
 #include "agent/admin.h"
 #include "agent/cli.h"
 #include "agent/farewell.h"
+#include "agent/losses.h"
 #include "core/clock.h"
 #include "core/err.h"
 
@@ -52,6 +53,7 @@ struct run {
     struct weft_admin *admin;
     char *admin_endpoint;             /* where it listens; ours */
     struct weft_admin_view view;
+    struct weft_losses losses;        /* what has been told of those of the runtime */
     struct weft_farewell farewell;    /* of runtimes that are gone */
 };
 
@@ -203,6 +205,8 @@ static int start_runtime(struct run *r, const struct weft_config *config)
 static void drop_runtime(struct run *r)
 {
     r->view.runtime = NULL;
+    weft_losses_look(&r->losses, r->runtime, uv_now(&r->loop), true);
+    weft_losses_clear(&r->losses);
     weft_farewell_add(&r->farewell, r->runtime);
     weft_runtime_stop_extensions(r->runtime);
     weft_runtime_free(r->runtime);
@@ -353,7 +357,8 @@ static void after_stop(uv_async_t *handle)
     finish_reload(r);
 }
 
-/* Journals and places that the configuration has no more, and what the heap keeps. Not while a runtime is being built or taken down. */
+/* Journals and places that the configuration has no more, what was dropped, and what the heap keeps. Not while a runtime is being built
+ * or taken down. */
 static void on_tend(uv_timer_t *timer)
 {
     struct run *r = timer->data;
@@ -362,6 +367,7 @@ static void on_tend(uv_timer_t *timer)
         return;
     weft_shelf_sweep(r->shelf, uv_now(&r->loop));
     weft_runtime_trim(r->runtime);
+    weft_losses_look(&r->losses, r->runtime, uv_now(&r->loop), false);
 }
 
 /* ---- start and end ---- */
