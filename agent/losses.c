@@ -30,34 +30,73 @@ static const char *consequence(const char *word)
     return "left out: the exporter cannot send them";
 }
 
-static struct weft_losses_row *row_of(struct weft_losses *l, const char *id, const struct weft_lane_reason *reason)
+static struct weft_losses_row *row_of(struct weft_losses *l, const struct weft_losses_row *key)
 {
     for (size_t i = 0; i < l->n_rows; i++)
-        if (strcmp(l->rows[i].id, id) == 0 && l->rows[i].signal == reason->signal && strcmp(l->rows[i].word, reason->word) == 0)
+        if (l->rows[i].refused == key->refused && l->rows[i].signal == key->signal && strcmp(l->rows[i].id, key->id) == 0
+            && strcmp(l->rows[i].word, key->word) == 0)
             return &l->rows[i];
 
     struct weft_losses_row *rows = realloc(l->rows, (l->n_rows + 1) * sizeof *rows);
     if (!rows)
         return NULL;
     l->rows = rows;
-    rows[l->n_rows] = (struct weft_losses_row){ .id = id, .signal = reason->signal };
-    memcpy(rows[l->n_rows].word, reason->word, sizeof reason->word);
+    rows[l->n_rows] = *key;
     return &rows[l->n_rows++];
+}
+
+/* How many of `items` are to be told now. */
+static uint64_t due(struct weft_losses_row *row, uint64_t items, uint64_t now_ms, bool last)
+{
+    bool fresh = !row->told_ms || now_ms - row->told_ms >= INTERVAL_MS;
+    uint64_t untold = items > row->told ? items - row->told : 0;
+
+    if (untold == 0 || (!last && !fresh))
+        return 0;
+    row->told = items;
+    row->told_ms = now_ms ? now_ms : 1;
+    return untold;
 }
 
 static void note(struct weft_losses *l, const struct weft_log *log, const char *id, const struct weft_lane_reason *reason,
                  uint64_t now_ms, bool last)
 {
+    struct weft_losses_row key = { .id = id, .signal = reason->signal };
     const char *words = consequence(reason->word);
-    struct weft_losses_row *row = words && reason->items > 0 ? row_of(l, id, reason) : NULL;
 
-    if (!row || reason->items <= row->told || (!last && row->told_ms && now_ms - row->told_ms < INTERVAL_MS))
+    memcpy(key.word, reason->word, sizeof key.word);
+    struct weft_losses_row *row = words && reason->items > 0 ? row_of(l, &key) : NULL;
+    uint64_t items = row ? due(row, reason->items, now_ms, last) : 0;
+    if (items > 0)
+        weft_log(log, WEFT_LOG_WARN, id, "%llu %s %s (%s)", (unsigned long long)items, weft_signal_items(reason->signal, items), words,
+                 reason->word);
+}
+
+/* The receiver has written a line for the first request of a series; how many items it was in ten seconds is told here. */
+static void note_refused(struct weft_losses *l, const struct weft_log *log, const struct weft_losses_row *key, uint64_t items,
+                         uint64_t now_ms, bool last)
+{
+    struct weft_losses_row *row = items > 0 ? row_of(l, key) : NULL;
+
+    if (!row || items <= row->told)
         return;
-    uint64_t items = reason->items - row->told;
-    weft_log(log, WEFT_LOG_WARN, id, "%llu %s %s (%s)", (unsigned long long)items, weft_signal_items(reason->signal, items), words,
-             reason->word);
-    row->told = reason->items;
-    row->told_ms = now_ms ? now_ms : 1;
+    if (!row->series)
+        row->told_ms = now_ms ? now_ms : 1;
+    uint64_t more = due(row, items, now_ms, last);
+    row->series = more == 0;
+    if (more > 0)
+        weft_log(log, WEFT_LOG_WARN, key->id, "%llu %s refused (%s)", (unsigned long long)more, weft_signal_items(key->signal, more),
+                 key->word);
+}
+
+void weft_losses_note_refused(struct weft_losses *l, const struct weft_log *log, const char *id, enum weft_signal signal,
+                              const struct weft_intake_stats *stats, uint64_t now_ms, bool last)
+{
+    for (int i = 0; i < WEFT_REFUSALS; i++) {
+        struct weft_losses_row key = { .id = id, .refused = true, .signal = signal };
+        (void)snprintf(key.word, sizeof key.word, "%s", weft_refusal_name((enum weft_refusal)i));
+        note_refused(l, log, &key, stats->refused_items[i], now_ms, last);
+    }
 }
 
 void weft_losses_note(struct weft_losses *l, const struct weft_log *log, const char *id, const struct weft_lane_stats *stats,
@@ -66,6 +105,18 @@ void weft_losses_note(struct weft_losses *l, const struct weft_log *log, const c
     for (size_t i = 0; i < stats->n_reasons; i++)
         if (stats->reasons[i].loss == WEFT_LANE_DROPPED)
             note(l, log, id, &stats->reasons[i], now_ms, last);
+}
+
+static void look_at_receiver(struct weft_losses *l, const struct weft_runtime *rt, const struct weft_rt_receiver *r, uint64_t now_ms,
+                             bool last)
+{
+    for (int i = 0; i < WEFT_SIGNALS; i++) {
+        struct weft_intake_stats stats;
+        if (!r->intakes[i])
+            continue;
+        weft_intake_stats(r->intakes[i], &stats);
+        weft_losses_note_refused(l, &rt->log, r->component->id, (enum weft_signal)i, &stats, now_ms, last);
+    }
 }
 
 void weft_losses_look(struct weft_losses *l, const struct weft_runtime *rt, uint64_t now_ms, bool last)
@@ -77,6 +128,8 @@ void weft_losses_look(struct weft_losses *l, const struct weft_runtime *rt, uint
         weft_runtime_lane_stats(rt, i, &stats);
         weft_losses_note(l, &rt->log, rt->exporters[i].component->id, &stats, now_ms, last);
     }
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
+        look_at_receiver(l, rt, &rt->receivers[i], now_ms, last);
 }
 
 void weft_losses_clear(struct weft_losses *l)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* losses.h: a line for items that were dropped, by exporter, signal and reason: at once for the first, then one in ten seconds with
- * the sum of what was dropped meanwhile.
+ * the sum of what was dropped meanwhile. And one for those that a receiver refused, ten seconds after its own.
  *
  * Whoever drops only counts, on whatever thread; here the counters are looked at now and then, so that the last of a series is
  * told too. Main thread. */
@@ -8,12 +8,15 @@
 #define WEFT_AGENT_LOSSES_H
 
 #include "agent/lane.h"
+#include "agent/pipeline.h"
 #include "agent/runtime.h"
 
 struct weft_losses_row {
-    const char *id;              /* the exporter's; borrowed */
+    const char *id;              /* the exporter's, or the receiver's; borrowed */
+    bool refused;                /* by a receiver */
     char word[WEFT_LANE_REASON_LEN];
     enum weft_signal signal;
+    bool series;                 /* refused: some since told_ms, which are not told yet */
     uint64_t told, told_ms;      /* items in lines, and when the last one was written */
 };
 
@@ -26,7 +29,11 @@ struct weft_losses {
 void weft_losses_note(struct weft_losses *l, const struct weft_log *log, const char *id, const struct weft_lane_stats *stats,
                       uint64_t now_ms, bool last);
 
-/* The same of all exporters of a runtime. */
+/* Tells how many items receiver `id` has refused. */
+void weft_losses_note_refused(struct weft_losses *l, const struct weft_log *log, const char *id, enum weft_signal signal,
+                              const struct weft_intake_stats *stats, uint64_t now_ms, bool last);
+
+/* The same of all exporters and receivers of a runtime. */
 void weft_losses_look(struct weft_losses *l, const struct weft_runtime *rt, uint64_t now_ms, bool last);
 
 /* Counters begin anew: the runtime has ended. */

@@ -12,6 +12,7 @@
  * it stays full, the others are not burdened with abandoned room. Counters have one writer each. */
 #include "agent/pipeline.h"
 
+#include "agent/blame.h"
 #include "agent/confirm.h"
 #include "agent/delay.h"
 #include "agent/shed.h"
@@ -453,6 +454,18 @@ static int commit(struct weft_sink *base, struct weft_record *record)
     return err;
 }
 
+/* The journal that was full, or the fullest of those that fill up. */
+static void explain(struct weft_sink *base, int err, char *words, size_t size)
+{
+    const struct sink *s = (const struct sink *)base;
+    size_t blamed = s->suspect;
+
+    for (size_t i = 0; err == WEFT_ERR_SHED && i < s->intake->n_branches; i++)
+        if (weft_journal_fill(s->branches[i].pipeline->journal) > weft_journal_fill(s->branches[blamed].pipeline->journal))
+            blamed = i;
+    weft_blame(s->branches[blamed].pipeline->journal, s->branches[blamed].pipeline->id, words, size);
+}
+
 /* ---- sources that are read again ---- */
 
 static bool position(struct weft_sink *base, size_t journal, uint64_t source, uint64_t *ret_position)
@@ -628,7 +641,7 @@ static struct sink *sink_new(struct weft_intake *in, struct weft_pipeline *const
     if (!s)
         return NULL;
     memset(s, 0, size);
-    s->base = (struct weft_sink){ .commit = commit, .refuse = refuse, .n_journals = in->n_branches, .on_disk = true,
+    s->base = (struct weft_sink){ .commit = commit, .refuse = refuse, .explain = explain, .n_journals = in->n_branches, .on_disk = true,
                                   .position = position, .forget_source = forget_source, .mark = mark, .passed = passed };
     s->intake = in;
     s->branches = calloc(in->n_branches, sizeof *s->branches);

@@ -181,6 +181,14 @@ double weft_journal_fill(struct weft_journal *j);
 /* Gives memory that is kept for reuse back to the system. For who finds that nothing has happened for a while. Any thread. */
 void weft_journal_trim(struct weft_journal *j);
 
+/* Who is furthest behind of those whose records are kept for them. False: nobody holds any. Any thread. */
+struct weft_slowest {
+    char name[128];
+    bool parked;                 /* it has no reader */
+    uint64_t waiting_items, waiting_bytes;
+};
+bool weft_journal_slowest(struct weft_journal *j, struct weft_slowest *ret_slowest);
+
 /* The least settled sequence over all holding cursors, parked ones included: everything up to it is done for everybody. The
  * newest published one when no cursor holds. Any thread. */
 uint64_t weft_journal_settled(struct weft_journal *j);

@@ -61,20 +61,32 @@ static void fill(struct weft_otlp_verdict *v, const struct outcome *o)
     v->rejected = 0;
 }
 
+/* Why, in more words than the client is told. */
+static void put_reason(struct weft_otlp *r, enum weft_signal signal, int err, const struct weft_otlp_verdict *v, char *words, size_t size)
+{
+    struct weft_sink *sink = signal < WEFT_SIGNALS ? r->base.sinks[signal] : NULL;
+
+    if (sink && sink->explain && (err == WEFT_ERR_FULL || err == WEFT_ERR_SHED))
+        sink->explain(sink, err, words, size);
+    else
+        (void)snprintf(words, size, "%s", v->message);
+}
+
 /* One line for what only the sender can mend, another gate for what the operator must. */
-static void tell(struct weft_otlp *r, enum weft_signal signal, const struct weft_otlp_verdict *v)
+static void tell(struct weft_otlp *r, enum weft_signal signal, int err, const struct weft_otlp_verdict *v)
 {
     bool later = v->retry_after_s > 0;
     struct weft_log_gate *gate = later ? &r->refused_gate : &r->malformed_gate;
     unsigned untold = 0;
-    char others[48] = "";
+    char others[48] = "", reason[400];
 
     if (!weft_log_gate_open(gate, uv_now(r->base.loop), &untold))
         return;
     if (untold)
         (void)snprintf(others, sizeof others, " (%u more not shown)", untold);
-    weft_log(r->base.log, WEFT_LOG_WARN, r->base.id, "refused a request of %s: %s; the client is told %s%s",
-             signal < WEFT_SIGNALS ? weft_signal_name(signal) : "unknown kind", v->message,
+    put_reason(r, signal, err, v, reason, sizeof reason);
+    weft_log(r->base.log, WEFT_LOG_WARN, r->base.id, "refused a %srequest of %s: %s; the client is told %s%s",
+             err == WEFT_ERR_SHED ? "less important " : "", signal < WEFT_SIGNALS ? weft_signal_name(signal) : "unknown kind", reason,
              later ? "to send it again later" : "not to send it again", others);
 }
 
@@ -86,7 +98,7 @@ static void refuse(struct weft_otlp *r, enum weft_signal signal, int err, struct
     fill(v, o);
     if (sink)
         sink->refuse(sink, o->reason, 1); /* how many items it held is not known; none would hide the refusal */
-    tell(r, signal, v);
+    tell(r, signal, err, v);
 }
 
 void weft_otlp_refuse(struct weft_otlp *r, enum weft_signal signal, int err, struct weft_otlp_verdict *ret_verdict,
@@ -233,7 +245,7 @@ static void fill_refused(struct weft_otlp *r, enum weft_signal signal, int err, 
     if (err == WEFT_ERR_SHED)
         v->retry_after_s = r->base.sinks[signal]->retry_after_s;
     (void)snprintf(v->message, sizeof v->message, "%s", words);
-    tell(r, signal, v);
+    tell(r, signal, err, v);
 }
 
 void weft_otlp_settle(struct weft_otlp_waiter *w, struct weft_otlp_verdict *ret_verdict)

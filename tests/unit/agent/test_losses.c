@@ -89,11 +89,41 @@ static void each_reason_and_signal_has_its_line_and_what_is_told_elsewhere_has_n
     close(log.fd);
 }
 
+/* The receiver tells the first request of a series itself. */
+static void what_a_receiver_refuses_is_added_up_over_ten_seconds(void **state)
+{
+    const struct { uint64_t now_ms, refused; bool last; const char *lines; } steps[] = {
+        { 1000, 0, false, "" },
+        { 2000, 1, false, "" },
+        { 11000, 3, false, "" },
+        { 12000, 3, false, "3 log records refused (journal_full); " },
+        { 13000, 103, false, "" },
+        { 22000, 203, false, "" },
+        { 23000, 203, false, "200 log records refused (journal_full); " },
+        { 60000, 203, false, "" },
+        { 61000, 204, false, "" },
+        { 62000, 204, true, "1 log record refused (journal_full); " },
+    };
+    (void)state;
+    struct weft_losses l = { 0 };
+    struct weft_log log = { .fd = memfd_create("log", 0), .level = WEFT_LOG_INFO };
+    off_t at = 0;
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct weft_intake_stats s = { .refused_items = { [WEFT_REFUSAL_FULL] = steps[i].refused } };
+        weft_losses_note_refused(&l, &log, "otlp", WEFT_LOGS, &s, steps[i].now_ms, steps[i].last);
+        assert_string_equal(lines_of(&log, &at), steps[i].lines);
+    }
+    weft_losses_clear(&l);
+    close(log.fd);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_loss_is_told_at_once_and_the_rest_every_ten_seconds),
         cmocka_unit_test(each_reason_and_signal_has_its_line_and_what_is_told_elsewhere_has_none),
+        cmocka_unit_test(what_a_receiver_refuses_is_added_up_over_ten_seconds),
     };
 
     if (argc > 1)

@@ -234,6 +234,11 @@ static void one_full_journal_refuses_for_all_and_nothing_is_taken_anywhere(void 
     assert_int_equal(stats_of(both).refused_items[WEFT_REFUSAL_FULL], 2 * 1001);
     assert_int_equal(weft_pipeline_dropped_items(p[0], 0), n);
 
+    char words[300];
+    sink->explain(sink, WEFT_ERR_FULL, words, sizeof words);
+    assert_non_null(strstr(words, "% full: exporter"));
+    assert_non_null(strstr(words, " items ("));
+
     /* The branch that is full is asked first, so the healthy journal is not filled with abandoned room. */
     struct weft_journal_stats j;
     weft_journal_stats(weft_pipeline_journal(p[0]), &j);

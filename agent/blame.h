@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blame.h: in words, why a journal takes nothing more: how full it is, and who is furthest behind; or what the disk says. Any
+ * thread. */
+#ifndef WEFT_AGENT_BLAME_H
+#define WEFT_AGENT_BLAME_H
+
+#include "core/journal.h"
+
+/* `pipeline`: whose journal it is. Always ends `words` with a NUL. */
+void weft_blame(struct weft_journal *j, const char *pipeline, char *words, size_t size);
+
+#endif
