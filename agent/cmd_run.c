@@ -43,6 +43,7 @@ struct run {
     bool parked;                      /* the stopper parks: what waits is there still */
     int stop_result;                  /* the stopper's */
     uint64_t asked_ms;                /* when the signal to stop came */
+    uint64_t patience_ms;             /* from then on: what it may take */
     int exit_code;
     struct weft_config_args args;
     const char *log_format, *log_level;
@@ -216,13 +217,12 @@ static void drop_runtime(struct run *r)
 static void run_stopper(void *arg)
 {
     struct run *r = arg;
-    uint64_t now = weft_clock_mono_ms();
 
     r->stop_result = 0;
     if (r->parked)
-        weft_runtime_park(r->runtime, now + LAST_ANSWERS_MS);
+        weft_runtime_park(r->runtime, weft_clock_mono_ms() + LAST_ANSWERS_MS);
     else
-        r->stop_result = weft_runtime_stop(r->runtime, now + r->config->service.shutdown_timeout);
+        r->stop_result = weft_runtime_stop(r->runtime, r->asked_ms + r->patience_ms);
     uv_async_send(&r->stopped);
 }
 
@@ -240,6 +240,13 @@ static void begin_stop(struct run *r, enum state state)
 }
 
 /* ---- signals ---- */
+/* A reload that is under way waits for what is out, and that counts. */
+static void be_asked_to_stop(struct run *r, uint64_t patience_ms)
+{
+    r->asked_ms = weft_clock_mono_ms();
+    r->patience_ms = patience_ms;
+}
+
 static void on_terminate(uv_signal_t *handle, int number)
 {
     struct run *r = handle->data;
@@ -249,15 +256,15 @@ static void on_terminate(uv_signal_t *handle, int number)
     case STARTING:
         break;
     case RUNNING:
+        be_asked_to_stop(r, r->config->service.shutdown_timeout);
         weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: taking no new work, sending what is left (at most %.0f s)", name,
-                 (double)r->config->service.shutdown_timeout / 1000);
-        r->asked_ms = weft_clock_mono_ms();
+                 (double)r->patience_ms / 1000);
         begin_stop(r, STOPPING);
         break;
     case RELOADING:
+        be_asked_to_stop(r, r->config->service.shutdown_timeout < LAST_ANSWERS_MS ? LAST_ANSWERS_MS : r->config->service.shutdown_timeout);
         weft_log(&r->log, WEFT_LOG_INFO, "agent", "%s: stopping instead of reloading, once what is left is sent (at most %.0f s)", name,
-                 (double)r->config->service.shutdown_timeout / 1000);
-        r->asked_ms = weft_clock_mono_ms();
+                 (double)r->patience_ms / 1000);
         r->state = STOPPING;
         break;
     case STOPPING:

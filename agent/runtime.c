@@ -227,8 +227,9 @@ static void tell_kept(struct weft_runtime *rt, const struct weft_rt_exporter *e,
     struct weft_lane_left kept = weft_lane_kept(e->lane);
 
     if (kept.items && rt->ran)
-        weft_log(&rt->log, WEFT_LOG_INFO, e->component->id, "%llu items (%llu bytes) stay in the journal for the next %s",
-                 (unsigned long long)kept.items, (unsigned long long)kept.bytes, parked ? "configuration" : "start");
+        weft_log(&rt->log, WEFT_LOG_INFO, e->component->id, "%llu items (%llu bytes) %s", (unsigned long long)kept.items,
+                 (unsigned long long)kept.bytes,
+                 parked ? "wait in the journal, and nothing is out any more" : "stay in the journal for the next start");
 }
 
 /* Its figures live until it has nothing more to do; only the join itself, which takes no time then, shuts readers out. */
