@@ -28,7 +28,7 @@ enum {
     SMALLEST_BODY = 64 * 1024,      /* below this a 413 is not a matter of how many */
     KEEP_BUFFER = 8 * 1024 * 1024,  /* larger ones are given back after the request */
     PROBE_BODY = 64 * 1024,         /* what a node that failed before is tried with */
-    MODEST_MS = 1000,
+    MODEST_MS = 300, /* a lane that waits for memory asks every 200 */
     ANSWER_MIN = 64 * 1024, ANSWER_PER_DOC = 2048,
 };
 static const size_t BODY_MAX = 128u << 20; /* address space mostly: room is reserved for the worst case of a document */
