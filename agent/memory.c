@@ -149,11 +149,13 @@ uint64_t weft_memory_items_most(const struct weft_account *lane)
     return above(lane, LIST_COST);
 }
 
+/* However little there is, a third of it is left for the scratch: without, nothing that a processor changes could be taken. */
 uint64_t weft_memory_receiver_budget(const struct weft_memory *m)
 {
-    uint64_t part = weft_memory_ingest_most(m) / 20 * 9;
+    uint64_t most = weft_memory_ingest_most(m), part = most / 20 * 9;
+    uint64_t least = most / 3 * 2 < LEAST_RECEIVER_BUDGET ? most / 3 * 2 : LEAST_RECEIVER_BUDGET;
 
-    return part > LEAST_RECEIVER_BUDGET ? part : LEAST_RECEIVER_BUDGET;
+    return part > least ? part : least;
 }
 
 uint64_t weft_memory_exporter_budget(const struct weft_memory *m)

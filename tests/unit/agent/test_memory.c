@@ -94,6 +94,23 @@ static void ingest_and_export_leave_each_other_what_is_theirs(void **state)
     weft_memory_close(&r.m);
 }
 
+static void processors_can_work_however_many_exporters_there_are(void **state)
+{
+    (void)state;
+
+    for (size_t n = 1; n <= 64; n++) {
+        const struct weft_memory_plan plan = { .limit = 64 * MIB, .journals = 44 * MIB, .letters = n * MIB, .n_pipelines = 1,
+                                               .n_receivers = 1, .n_exporters = n, .largest_record = 20 * MIB };
+        struct weft_memory m;
+        assert_int_equal(weft_memory_open(&m, &plan), 0);
+        if (weft_memory_scratch_limit(&m) < MIB || weft_memory_receiver_budget(&m) < 2 * MIB)
+            fail_msg("%zu exporters: %zu bytes of scratch for bodies of %lu", n, weft_memory_scratch_limit(&m),
+                     (unsigned long)weft_memory_receiver_budget(&m));
+        assert_true(weft_memory_scratch_limit(&m) + weft_memory_receiver_budget(&m) <= weft_memory_ingest_most(&m));
+        weft_memory_close(&m);
+    }
+}
+
 /* With less no connection could be made, and what waits would wait for ever. */
 static void every_exporter_is_sure_of_enough_for_a_request(void **state)
 {
@@ -126,6 +143,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_promised_fits_and_plans_add_up),
         cmocka_unit_test(ingest_and_export_leave_each_other_what_is_theirs),
+        cmocka_unit_test(processors_can_work_however_many_exporters_there_are),
         cmocka_unit_test(every_exporter_is_sure_of_enough_for_a_request),
         cmocka_unit_test(a_zeroed_one_can_be_closed),
     };
