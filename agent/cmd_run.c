@@ -473,6 +473,7 @@ static int run_daemon(struct run *r)
     } else {
         r->state = RUNNING;
         (void)uv_run(&r->loop, UV_RUN_DEFAULT);
+        weft_shelf_count_lost(r->shelf);
         if (r->runtime)
             drop_runtime(r);
         if (r->exit_code == WEFT_EXIT_OK || r->exit_code == WEFT_EXIT_DEADLINE)

@@ -61,6 +61,18 @@ void weft_farewell_note(struct weft_farewell *f, const char *id, const struct we
     row->evicted = letters ? letters->evicted_items : 0;
 }
 
+void weft_farewell_note_removed(struct weft_farewell *f, const char *id, enum weft_signal signal, uint64_t items)
+{
+    struct weft_farewell_row *row = row_of(f, id);
+
+    if (!row || items <= row->removed[signal])
+        return;
+    uint64_t more = items - row->removed[signal];
+    row->removed[signal] = items;
+    row->waiting -= more < row->waiting ? more : row->waiting;
+    add_dropped(row, "removed_exporter", more);
+}
+
 static void add_accepted(struct weft_farewell *f, const struct weft_rt_receiver *r)
 {
     for (int s = 0; s < WEFT_SIGNALS; s++) {
@@ -72,8 +84,18 @@ static void add_accepted(struct weft_farewell *f, const struct weft_rt_receiver 
     }
 }
 
+/* Before the lanes: who was taken out, let go and put in again has its own idea of what waits. */
+static void add_removed(struct weft_farewell *f, const struct weft_shelf *shelf)
+{
+    for (size_t i = 0; i < weft_shelf_n_released(shelf); i++) {
+        const struct weft_shelf_released *r = weft_shelf_released_at(shelf, i);
+        weft_farewell_note_removed(f, r->exporter, r->signal, r->items);
+    }
+}
+
 void weft_farewell_add(struct weft_farewell *f, const struct weft_runtime *rt)
 {
+    add_removed(f, rt->shelf);
     for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
         add_accepted(f, &rt->receivers[i]);
     for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {

@@ -14,6 +14,7 @@ enum { WEFT_FAREWELL_REASONS = 8 };
 struct weft_farewell_row {
     char *id;                     /* the exporter's */
     uint64_t sent, refused, waiting;
+    uint64_t removed[WEFT_SIGNALS]; /* of `dropped`: let go after it was taken out of the configuration */
     uint64_t letters, evicted;    /* items kept as dead letters, and those that made room for others */
     struct { char word[WEFT_LANE_REASON_LEN]; uint64_t items; } dropped[WEFT_FAREWELL_REASONS]; /* the last one takes the rest */
 };
@@ -30,7 +31,10 @@ void weft_farewell_release(struct weft_farewell *f); /* accepts a zeroed one */
 void weft_farewell_note(struct weft_farewell *f, const char *id, const struct weft_lane_stats *lane,
                         const struct weft_letters_stats *letters);
 
-/* Adds a runtime that has stopped. */
+/* Adds what has been let go of an exporter that was taken out; `items` of that signal since the start. */
+void weft_farewell_note_removed(struct weft_farewell *f, const char *id, enum weft_signal signal, uint64_t items);
+
+/* Adds a runtime that has stopped, and what its shelf has let go meanwhile. */
 void weft_farewell_add(struct weft_farewell *f, const struct weft_runtime *rt);
 
 /* Writes the line. True: nothing was lost. */

@@ -503,6 +503,14 @@ static void count_released(struct weft_shelf *s, const char *exporter, enum weft
     s->released[i].items += items;
 }
 
+void weft_shelf_count_lost(struct weft_shelf *s)
+{
+    for (const struct entry *e = s->first; e; e = next_of(e))
+        for (size_t i = 0; i < e->parked.n && !e->shown.path; i++)
+            if (e->parked.places[i].waiting_items > 0)
+                count_released(s, e->parked.places[i].name, e->shown.signal, e->parked.places[i].waiting_items);
+}
+
 static void release(struct weft_shelf *s, const struct entry *e, const struct weft_parked_place *p, const char *why)
 {
     if (weft_journal_release(e->shown.journal, p->name) || p->waiting_records == 0)

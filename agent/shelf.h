@@ -85,6 +85,9 @@ void weft_shelf_tell_absent(struct weft_shelf *s);
  * lanes end; not beside a round or a sweep. */
 bool weft_shelf_tell_lost(struct weft_shelf *s);
 
+/* Counts what that told among what was let go (below). Once, when the lanes have ended; main thread. */
+void weft_shelf_count_lost(struct weft_shelf *s);
+
 /* See above. `now_ms` is the monotonic clock. */
 void weft_shelf_sweep(struct weft_shelf *s, uint64_t now_ms);
 

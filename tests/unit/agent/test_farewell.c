@@ -84,11 +84,39 @@ static void runs_before_a_reload_are_added_and_what_waits_is_not_counted_twice(v
     weft_farewell_release(&f);
 }
 
+/* Taken out with 20 items, 15 of which were let go in two parts; put in again. */
+static void what_is_let_go_of_an_exporter_that_was_taken_out_is_a_loss(void **state)
+{
+    (void)state;
+    struct weft_farewell f = { .accepted = 70 };
+    struct weft_buf out;
+    struct weft_lane_stats first = stats_of(40, 20, NULL, 0), again = stats_of(3, 2, NULL, 0);
+
+    weft_buf_init(&out, 4096);
+    weft_farewell_note(&f, "es", &first, NULL);
+    weft_farewell_note_removed(&f, "es", WEFT_LOGS, 10);
+    weft_farewell_note_removed(&f, "es", WEFT_LOGS, 10);
+    weft_farewell_note_removed(&f, "es", WEFT_TRACES, 5);
+    assert_false(weft_farewell_write(&f, true, &out));
+    weft_buf_append_byte(&out, 0);
+    assert_string_equal((char *)out.data, "stopped; since the start 70 items accepted; es: 40 sent, 15 dropped (removed_exporter), "
+                        "5 wait in the journal");
+    weft_buf_reset(&out);
+    weft_farewell_note(&f, "es", &again, NULL);
+    assert_false(weft_farewell_write(&f, true, &out));
+    weft_buf_append_byte(&out, 0);
+    assert_string_equal((char *)out.data, "stopped; since the start 70 items accepted; es: 43 sent, 15 dropped (removed_exporter), "
+                        "2 wait in the journal");
+    weft_buf_release(&out);
+    weft_farewell_release(&f);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_line_says_what_became_of_everything),
         cmocka_unit_test(runs_before_a_reload_are_added_and_what_waits_is_not_counted_twice),
+        cmocka_unit_test(what_is_let_go_of_an_exporter_that_was_taken_out_is_a_loss),
     };
 
     if (argc > 1)

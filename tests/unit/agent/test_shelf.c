@@ -236,6 +236,24 @@ static void a_removed_exporter_does_not_fill_the_journal_of_the_others(void **st
     weft_shelf_free(s);
 }
 
+static void what_waits_for_a_removed_exporter_when_all_ends_is_told_and_counted(void **state)
+{
+    struct weft_shelf *s = open_shelf();
+    struct weft_service service = in_memory(4 * MIB);
+    (void)state;
+
+    const struct weft_shelf_entry *e = round_of(s, &service, "logs");
+    park(e, "removed");
+    append(e, 5, 100); /* 10 items */
+    assert_true(weft_shelf_tell_lost(s));
+    park(e, "there"); /* lanes end after that, and count for themselves */
+    weft_shelf_count_lost(s);
+    assert_int_equal(weft_shelf_n_released(s), 1);
+    assert_string_equal(weft_shelf_released_at(s, 0)->exporter, "removed");
+    assert_int_equal(weft_shelf_released_at(s, 0)->items, 10);
+    weft_shelf_free(s);
+}
+
 enum { MANY = 1000 }; /* places; a journal may have 1,024 */
 
 static const char *name_of(int i)
@@ -459,6 +477,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pipeline_that_is_back_before_that_goes_on),
         cmocka_unit_test(what_waits_for_a_removed_exporter_is_let_go_after_the_grace_and_counted),
         cmocka_unit_test(a_removed_exporter_does_not_fill_the_journal_of_the_others),
+        cmocka_unit_test(what_waits_for_a_removed_exporter_when_all_ends_is_told_and_counted),
         cmocka_unit_test(an_orphan_is_kept_for_the_one_of_many_places_that_something_waits_for),
         cmocka_unit_test(each_of_many_removed_exporters_is_let_go_after_the_grace),
         cmocka_unit_test(a_start_finds_what_a_pipeline_that_is_gone_has_left),
