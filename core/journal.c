@@ -18,6 +18,7 @@
 #include "core/journal_sync.h"
 #include "core/segment_file.h"
 #include "core/segment_scan.h"
+#include "core/sigbus.h"
 
 #include <assert.h>
 #include <unistd.h>
@@ -113,10 +114,16 @@ int weft_journal_reserve(struct weft_journal *j, size_t len, uint32_t n_items, s
     return err;
 }
 
+/* Large ones are written, unless pages stand in for some of the file's: those would not show what is written. */
+static bool is_written(const struct weft_segment *s, size_t len)
+{
+    return s->fd >= 0 && len >= WRITE_FROM && weft_sigbus_hits(s->guard) == 0;
+}
+
 void weft_journal_copy(struct weft_reservation *res, struct weft_slice payload)
 {
     const struct weft_segment *s = res->segment;
-    size_t done = s->fd >= 0 && payload.len >= WRITE_FROM ? weft_segment_write(s, res->payload, payload) : 0;
+    size_t done = is_written(s, payload.len) ? weft_segment_write(s, res->payload, payload) : 0;
 
     assert(payload.len == res->len);
     if (done < payload.len)
