@@ -45,7 +45,7 @@ struct weft_lane_replay {
     bool marked;                  /* the items of `batch` that are not picked are marked */
     uint64_t passed_over;         /* how many of them there are */
     uint64_t look;                /* what is left of LOOK_A_TURN */
-    bool is_stuck;                /* in this turn: what comes next cannot be read at the moment */
+    bool is_stuck;                /* in this turn: what comes next cannot be read or listed at the moment */
 
     struct weft_letters_reader *letters;
     struct weft_letters_filter filter;
@@ -383,12 +383,11 @@ int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_b
         return 0;
     while (!turn_is_over(r)) {
         struct weft_lane_batch *b = r->batch ? r->batch : weft_lane_get_batch(lane);
-        if (!b)
-            return UV_ENOMEM;
-        if (!r->batch && !fill_anew(lane, b))
+        if (b && !r->batch && !fill_anew(lane, b))
             break;
-        if (mark_what_is_not_picked(b))
-            return UV_ENOMEM;
+        r->is_stuck = !b || mark_what_is_not_picked(b) != 0;
+        if (r->is_stuck)
+            break;
         if (b->counted < b->base.n_items) {
             lane->live_in_a_row = 0;
             *ret_batch = b;

@@ -130,7 +130,7 @@ struct weft_lane {
     struct weft_lane_replay *replay;               /* the last one that main began; main's */
     uint64_t n_replays;
     bool replay_has_more;                          /* it stopped looking only to let the loop turn */
-    bool replay_waits;                             /* what it has to read cannot be read at the moment */
+    bool replay_waits;                             /* what it has to read cannot be read, or listed, at the moment */
     unsigned live_in_a_row;                        /* live batches since the replay's last */
     _Atomic uint64_t replayed[WEFT_SIGNALS][WEFT_REPLAY_OUTCOMES];
 
@@ -229,7 +229,7 @@ void weft_lane_replay_look(struct weft_lane *lane, bool stopping);
 /* Live batches have had their share. */
 bool weft_lane_replay_is_due(const struct weft_lane *lane);
 
-/* Its batch to send: one that is READY, or a new one. 1, 0: none now; UV_ENOMEM. */
+/* Its batch to send: one that is READY, or a new one. 1; 0: none now. Without memory it waits and holds up nothing else. */
 int weft_lane_replay_read(struct weft_lane *lane, struct weft_lane_batch **ret_batch);
 
 /* 1 while a batch of it is with the exporter. */
