@@ -113,9 +113,9 @@ void weft_farewell_add(struct weft_farewell *f, const struct weft_runtime *rt)
 
 /* ---- the words ---- */
 
-static bool lost_something(const struct weft_farewell_row *row)
+static bool lost_something(const struct weft_farewell_row *row, bool on_disk)
 {
-    return row->refused > 0 || row->dropped[0].items > 0 || row->evicted > 0;
+    return row->refused > 0 || row->dropped[0].items > 0 || row->evicted > 0 || (row->waiting > 0 && !on_disk);
 }
 
 static void write_refused(const struct weft_farewell_row *row, bool on_disk, struct weft_buf *out)
@@ -139,7 +139,7 @@ static void write_row(const struct weft_farewell_row *row, bool on_disk, struct 
         weft_buf_printf(out, ", %llu dropped (%s)", (unsigned long long)row->dropped[i].items, row->dropped[i].word);
     write_refused(row, on_disk, out);
     if (row->waiting > 0)
-        weft_buf_printf(out, ", %llu wait in the journal", (unsigned long long)row->waiting);
+        weft_buf_printf(out, on_disk ? ", %llu wait in the journal" : ", %llu waited in memory, and are gone", (unsigned long long)row->waiting);
 }
 
 bool weft_farewell_write(const struct weft_farewell *f, bool on_disk, struct weft_buf *out)
@@ -147,7 +147,7 @@ bool weft_farewell_write(const struct weft_farewell *f, bool on_disk, struct wef
     bool lossless = true;
 
     for (size_t i = 0; i < f->n_rows; i++)
-        lossless = lossless && !lost_something(&f->rows[i]);
+        lossless = lossless && !lost_something(&f->rows[i], on_disk);
     weft_buf_printf(out, "stopped%s; since the start %llu items accepted",
                     !lossless ? "" : on_disk ? "; nothing was lost" : "; everything was sent", (unsigned long long)f->accepted);
     for (size_t i = 0; i < f->n_rows; i++)

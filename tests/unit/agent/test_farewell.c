@@ -34,6 +34,8 @@ static void the_last_line_says_what_became_of_everything(void **state)
         { false, 12000, 0, 0, 0, { { 0 } }, true, "stopped; everything was sent; since the start 12000 items accepted; es: 12000 sent" },
         { true, 11700, 300, 0, 0, { { 0 } }, true,
           "stopped; nothing was lost; since the start 12000 items accepted; es: 11700 sent, 300 wait in the journal" },
+        { false, 11700, 300, 0, 0, { { 0 } }, false,
+          "stopped; since the start 12000 items accepted; es: 11700 sent, 300 waited in memory, and are gone" },
         { true, 5000, 0, 0, 0, { { WEFT_LANE_DROPPED, "skipped", 7000 } }, false,
           "stopped; since the start 12000 items accepted; es: 5000 sent, 7000 dropped (skipped)" },
         { true, 10900, 0, 0, 0, { { WEFT_LANE_DROPPED, "corrupt", 1000 }, { WEFT_LANE_DROPPED, "max_elapsed_time", 100 } }, false,
