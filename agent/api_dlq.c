@@ -193,7 +193,10 @@ static unsigned answer_purge(const struct ask *a)
     unsigned status = get_filter(a, reason, &filter);
     if (status)
         return status;
-    if (weft_letters_purge(a->exporter->letters, &filter, &items))
+    int err = weft_letters_purge(a->exporter->letters, &filter, &items);
+    weft_log(&a->view->runtime->log, WEFT_LOG_INFO, a->exporter->component->id, "%" PRIu64 " items of dead letters purged on request%s%s",
+             items, *reason ? ", reason " : "", reason);
+    if (err)
         return fail(a->out, 503, "%" PRIu64 " items were purged, but not all letters can be read at the moment: not enough memory", items);
     weft_buf_append_byte(a->out, '{');
     put_number(a->out, "purged_items", items);

@@ -92,6 +92,19 @@ static void free_replay(struct weft_lane_replay *r)
     free(r);
 }
 
+static uint64_t count_of(const struct weft_lane_replay *r, enum weft_replay_outcome outcome)
+{
+    return atomic_load_explicit(&r->outcomes[outcome], memory_order_relaxed);
+}
+
+static void tell_end(const struct weft_lane *lane, const struct weft_lane_replay *r, enum weft_replay_state state)
+{
+    weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "replay of %s %s: %llu items sent, %llu refused, %llu given up",
+             r->setup.letters ? "dead letters" : "records", weft_replay_state_name(state),
+             (unsigned long long)count_of(r, WEFT_REPLAY_SENT), (unsigned long long)count_of(r, WEFT_REPLAY_REJECTED),
+             (unsigned long long)count_of(r, WEFT_REPLAY_DROPPED));
+}
+
 /* Nothing of it is with the exporter. The last thing that the lane's thread does with it. */
 static void end(struct weft_lane *lane, enum weft_replay_state state)
 {
@@ -106,6 +119,7 @@ static void end(struct weft_lane *lane, enum weft_replay_state state)
     if (r->setup.letters && state == WEFT_REPLAY_DONE && r->total_items > r->seen_items)
         atomic_store_explicit(&r->expired_items, r->total_items - r->seen_items, memory_order_relaxed);
     close_inputs(r);
+    tell_end(lane, r, state);
     lane->replaying = NULL;
     atomic_store_explicit(&r->ended_ns, weft_clock_wall_ns(), memory_order_relaxed);
     atomic_store_explicit(&r->state, state, memory_order_release);
@@ -581,9 +595,9 @@ void weft_lane_replay_progress(const struct weft_lane *lane, struct weft_replay_
         p.ended_ns = atomic_load_explicit(&r->ended_ns, memory_order_relaxed);
         p.seen_items = atomic_load_explicit(&r->seen_items, memory_order_relaxed);
         p.expired_items = atomic_load_explicit(&r->expired_items, memory_order_relaxed);
-        p.sent_items = atomic_load_explicit(&r->outcomes[WEFT_REPLAY_SENT], memory_order_relaxed);
-        p.rejected_items = atomic_load_explicit(&r->outcomes[WEFT_REPLAY_REJECTED], memory_order_relaxed);
-        p.dropped_items = atomic_load_explicit(&r->outcomes[WEFT_REPLAY_DROPPED], memory_order_relaxed);
+        p.sent_items = count_of(r, WEFT_REPLAY_SENT);
+        p.rejected_items = count_of(r, WEFT_REPLAY_REJECTED);
+        p.dropped_items = count_of(r, WEFT_REPLAY_DROPPED);
     }
     *ret_progress = p;
 }

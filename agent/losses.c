@@ -107,6 +107,34 @@ void weft_losses_note(struct weft_losses *l, const struct weft_log *log, const c
             note(l, log, id, &stats->reasons[i], now_ms, last);
 }
 
+void weft_losses_note_evicted(struct weft_losses *l, const struct weft_log *log, const char *id, uint64_t items, uint64_t now_ms,
+                              bool last)
+{
+    const struct weft_losses_row key = { .id = id, .word = "evicted" };
+    struct weft_losses_row *row = items > 0 ? row_of(l, &key) : NULL;
+    uint64_t more = row ? due(row, items, now_ms, last) : 0;
+
+    if (more > 0)
+        weft_log(log, WEFT_LOG_WARN, id, "%llu items evicted from the dead letters, and lost: newer ones needed the room "
+                 "(service.journal.dead_letters.max_size)", (unsigned long long)more);
+}
+
+static void look_at_exporter(struct weft_losses *l, const struct weft_runtime *rt, size_t i, uint64_t now_ms, bool last)
+{
+    const struct weft_rt_exporter *e = &rt->exporters[i];
+    struct weft_lane_stats lane;
+    struct weft_letters_stats letters;
+
+    if (!e->lane)
+        return;
+    weft_runtime_lane_stats(rt, i, &lane);
+    weft_losses_note(l, &rt->log, e->component->id, &lane, now_ms, last);
+    if (!e->letters)
+        return;
+    weft_letters_stats(e->letters, &letters);
+    weft_losses_note_evicted(l, &rt->log, e->component->id, letters.evicted_items - e->evicted_before, now_ms, last);
+}
+
 static void look_at_receiver(struct weft_losses *l, const struct weft_runtime *rt, const struct weft_rt_receiver *r, uint64_t now_ms,
                              bool last)
 {
@@ -121,13 +149,8 @@ static void look_at_receiver(struct weft_losses *l, const struct weft_runtime *r
 
 void weft_losses_look(struct weft_losses *l, const struct weft_runtime *rt, uint64_t now_ms, bool last)
 {
-    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
-        struct weft_lane_stats stats;
-        if (!rt->exporters[i].lane)
-            continue;
-        weft_runtime_lane_stats(rt, i, &stats);
-        weft_losses_note(l, &rt->log, rt->exporters[i].component->id, &stats, now_ms, last);
-    }
+    for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++)
+        look_at_exporter(l, rt, i, now_ms, last);
     for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
         look_at_receiver(l, rt, &rt->receivers[i], now_ms, last);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* losses.h: a line for items that were dropped, by exporter, signal and reason: at once for the first, then one in ten seconds with
- * the sum of what was dropped meanwhile. And one for those that a receiver refused, ten seconds after its own.
+ * the sum of what was dropped meanwhile; the same for dead letters that made room for newer ones. And one for those that a receiver refused, ten seconds after its own.
  *
  * Whoever drops only counts, on whatever thread; here the counters are looked at now and then, so that the last of a series is
  * told too. Main thread. */
@@ -32,6 +32,10 @@ void weft_losses_note(struct weft_losses *l, const struct weft_log *log, const c
 /* Tells how many items receiver `id` has refused. */
 void weft_losses_note_refused(struct weft_losses *l, const struct weft_log *log, const char *id, enum weft_signal signal,
                               const struct weft_intake_stats *stats, uint64_t now_ms, bool last);
+
+/* Tells how many items of dead letters have been evicted. */
+void weft_losses_note_evicted(struct weft_losses *l, const struct weft_log *log, const char *id, uint64_t items, uint64_t now_ms,
+                              bool last);
 
 /* The same of all exporters and receivers of a runtime. */
 void weft_losses_look(struct weft_losses *l, const struct weft_runtime *rt, uint64_t now_ms, bool last);

@@ -5,5 +5,11 @@
 
 int weft_runtime_open_letters(struct weft_runtime *rt, struct weft_rt_exporter *e)
 {
-    return weft_shelf_take_letters(rt->shelf, e->component->id, &e->letters);
+    struct weft_letters_stats stats = { 0 };
+    int err = weft_shelf_take_letters(rt->shelf, e->component->id, &e->letters);
+
+    if (!err && e->letters)
+        weft_letters_stats(e->letters, &stats);
+    e->evicted_before = stats.evicted_items;
+    return err;
 }

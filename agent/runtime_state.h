@@ -31,6 +31,7 @@ struct weft_rt_exporter {
     struct weft_account *letters_account;   /* the dead letters' row */
     struct weft_account *lane_account;      /* the lane's */
     struct weft_letters *letters;           /* what its back end refused for good */
+    uint64_t evicted_before;                /* items that had been evicted from them when this runtime began */
     struct weft_lane *lane;                 /* NULL: not used by a pipeline (so are letters) */
 };
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -118,12 +119,33 @@ static void what_a_receiver_refuses_is_added_up_over_ten_seconds(void **state)
     close(log.fd);
 }
 
+static void letters_that_made_room_are_told_in_the_same_way(void **state)
+{
+    const struct { uint64_t now_ms, evicted; bool last; unsigned told; } steps[] = {
+        { 1000, 0, false, 0 }, { 2000, 40, false, 40 }, { 3000, 90, false, 0 }, { 12000, 140, false, 100 }, { 13000, 141, true, 1 },
+    };
+    (void)state;
+    struct weft_losses l = { 0 };
+    struct weft_log log = { .fd = memfd_create("log", 0), .level = WEFT_LOG_INFO };
+    off_t at = 0;
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        weft_losses_note_evicted(&l, &log, "es", steps[i].evicted, steps[i].now_ms, steps[i].last);
+        unsigned told = (unsigned)strtoul(lines_of(&log, &at), NULL, 10);
+        if (told != steps[i].told)
+            fail_msg("step %zu: %u told", i, told);
+    }
+    weft_losses_clear(&l);
+    close(log.fd);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_loss_is_told_at_once_and_the_rest_every_ten_seconds),
         cmocka_unit_test(each_reason_and_signal_has_its_line_and_what_is_told_elsewhere_has_none),
         cmocka_unit_test(what_a_receiver_refuses_is_added_up_over_ten_seconds),
+        cmocka_unit_test(letters_that_made_room_are_told_in_the_same_way),
     };
 
     if (argc > 1)
