@@ -274,7 +274,7 @@ static bool disk_has_not_all(const struct weft_runtime *rt)
     for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next) {
         struct weft_journal_stats j;
         weft_journal_stats(e->journal, &j);
-        if (e->path && j.disk_errors > 0 && j.memory_bytes > 0 && weft_journal_settled(e->journal) + 1 < j.next_sequence)
+        if (e->path && j.unsaved_items > 0)
             return true;
     }
     return false;

@@ -26,6 +26,11 @@ struct weft_totals weft_cursor_accounted(const struct weft_cursor *c)
     return weft_totals_plus(weft_totals_plus(c->base, c->skipped), weft_totals_plus(c->lost, done));
 }
 
+static bool ends_with_process(const struct weft_segment *s)
+{
+    return s->fd < 0 || s->nameless;
+}
+
 struct weft_totals weft_cursor_in_memory(const struct weft_cursor *c)
 {
     const struct weft_segment *first = c->settled.segment;
@@ -34,9 +39,20 @@ struct weft_totals weft_cursor_in_memory(const struct weft_cursor *c)
     if (!c->journal->disk)
         return sum;
     for (const struct weft_segment *s = first; s; s = s->next)
-        if (s->fd < 0)
+        if (ends_with_process(s))
             sum = weft_totals_plus(sum, s->totals);
-    return first->fd < 0 ? weft_totals_minus(sum, weft_totals_minus(weft_cursor_accounted(c), first->before)) : sum;
+    return ends_with_process(first) ? weft_totals_minus(sum, weft_totals_minus(weft_cursor_accounted(c), first->before)) : sum;
+}
+
+uint64_t weft_journal_unsaved(const struct weft_journal *j)
+{
+    uint64_t most = 0;
+
+    for (const struct weft_cursor *c = j->cursors; c; c = c->next) {
+        uint64_t items = c->hold ? weft_cursor_in_memory(c).items : 0;
+        most = items > most ? items : most;
+    }
+    return most;
 }
 
 void weft_cursor_keep(struct weft_cursor *c)

@@ -271,6 +271,7 @@ void weft_journal_stats(struct weft_journal *j, struct weft_journal_stats *ret_s
         .disk_error = j->disk_error,
         .disk_errors = j->disk_errors,
         .memory_bytes = j->memory_bytes,
+        .unsaved_items = weft_journal_unsaved(j),
         .corrupt_records = j->corrupt_records,
         .gone_wall_ns = j->gone_wall_ns,
         .recovery = j->recovery,

@@ -111,6 +111,7 @@ struct weft_journal_stats {
     int disk_error;                         /* the code behind it; 0 when OK */
     uint64_t disk_errors;                   /* how often it left OK since open */
     uint64_t syncs, sync_errors, sync_ns;   /* files synced since open, those that could not be, and the time that all took */
+    uint64_t unsaved_items;                 /* the most that waits for a holding cursor and ends with the process though the mode is disk */
     uint64_t memory_bytes;                  /* of segment_bytes, those that are in memory though the mode is disk */
     uint64_t corrupt_records;               /* read and found rotten since open */
     uint64_t gone_wall_ns;                  /* whatever arrived later is kept; 0: all that open found and all since then is */

@@ -175,6 +175,8 @@ static void look_after_directory(struct weft_journal *j)
     if (weft_journal_dir_is_gone(&j->dir) && weft_journal_dir_restore(&j->dir) == 0) {
         weft_log(j->log, WEFT_LOG_WARN, j->name, "the journal's directory %s was removed: made it again; what was in it is still "
                  "being sent, but lost if this process ends first", j->dir.path);
+        for (struct weft_segment *s = j->head; s; s = s->next)
+            s->nameless = true;
         while (j->cached)
             weft_segment_free(weft_journal_uncache(j, j->cached->size));
         j->tail->room = atomic_load_explicit(&j->tail->reserved, memory_order_relaxed);

@@ -251,15 +251,11 @@ static void end_tail(struct weft_journal *j)
 /* What is only in memory ends with the process: says how much that was. */
 static void count_memory(struct weft_journal *j)
 {
-    uint64_t most = 0;
+    uint64_t items = weft_journal_unsaved(j);
 
-    for (const struct weft_cursor *c = j->cursors; c; c = c->next) {
-        uint64_t items = weft_cursor_in_memory(c).items;
-        most = c->hold && items > most ? items : most;
-    }
-    if (most)
-        weft_log(j->log, WEFT_LOG_WARN, j->name, "%llu items that the disk did not take were only in memory and are lost",
-                 (unsigned long long)most);
+    if (items)
+        weft_log(j->log, WEFT_LOG_WARN, j->name, "%llu items that the disk did not take, or whose directory was removed, are lost",
+                 (unsigned long long)items);
 }
 
 static void sync_all(struct weft_journal *j)

@@ -223,8 +223,11 @@ void weft_journal_stock(struct weft_journal *j, struct weft_segment *s);
 /* Everything that a cursor has no business with any more: settled, skipped, lost, or from before it began. */
 struct weft_totals weft_cursor_accounted(const struct weft_cursor *c);
 
-/* What waits for it in segments in memory, of a journal on disk. Under the lock. */
+/* What waits for it in segments in memory, or in files without a name, of a journal on disk. Under the lock. */
 struct weft_totals weft_cursor_in_memory(const struct weft_cursor *c);
+
+/* The most items of these over all holding cursors. Under the lock. */
+uint64_t weft_journal_unsaved(const struct weft_journal *j);
 
 /* A parked cursor that does not hold, in a segment that is going: on to the next one. Under the lock. */
 void weft_cursor_push_on(struct weft_cursor *c);

@@ -92,7 +92,7 @@ void weft_segment_reset(struct weft_segment *s, uint64_t number, uint64_t first_
     s->first_sequence = s->end_sequence = first_sequence;
     s->before = before;
     s->totals = (struct weft_totals){ 0 };
-    s->entered = false;
+    s->entered = s->nameless = false;
     s->stored = 0;
     s->holders = s->pins = s->syncs = 0;
     s->stranded = s->sealed = s->verify = s->recount = false;

@@ -77,6 +77,7 @@ struct weft_segment {
     int fd;
     int guard;                 /* of its mapping (sigbus.h); negative: none */
     bool numbered;             /* its name is its number; else it is a spare */
+    bool nameless;             /* its directory was removed: nothing will find it again */
     uint64_t file_number;      /* in its name */
     bool sealed;               /* its totals are on disk */
     bool verify;               /* bytes come from disk: entries must be checked before use. Changed while nobody has it */
