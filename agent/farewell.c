@@ -93,9 +93,23 @@ static void add_removed(struct weft_farewell *f, const struct weft_shelf *shelf)
     }
 }
 
+/* Journals outlive runtimes: each has its own at its last. */
+static void note_quarantined(struct weft_farewell *f, const struct weft_shelf *shelf)
+{
+    uint64_t n = 0;
+
+    for (const struct weft_shelf_entry *e = weft_shelf_first(shelf); e; e = e->next) {
+        struct weft_journal_stats stats;
+        weft_journal_stats(e->journal, &stats);
+        n += stats.recovery.quarantined_segments;
+    }
+    f->quarantined = n > f->quarantined ? n : f->quarantined;
+}
+
 void weft_farewell_add(struct weft_farewell *f, const struct weft_runtime *rt)
 {
     add_removed(f, rt->shelf);
+    note_quarantined(f, rt->shelf);
     for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_RECEIVER]; i++)
         add_accepted(f, &rt->receivers[i]);
     for (size_t i = 0; i < rt->config->n_components[WEFT_KIND_EXPORTER]; i++) {
@@ -144,7 +158,7 @@ static void write_row(const struct weft_farewell_row *row, bool on_disk, struct 
 
 bool weft_farewell_write(const struct weft_farewell *f, bool on_disk, struct weft_buf *out)
 {
-    bool lossless = true;
+    bool lossless = f->quarantined == 0;
 
     for (size_t i = 0; i < f->n_rows; i++)
         lossless = lossless && !lost_something(&f->rows[i], on_disk);
@@ -152,5 +166,8 @@ bool weft_farewell_write(const struct weft_farewell *f, bool on_disk, struct wef
                     !lossless ? "" : on_disk ? "; nothing was lost" : "; everything was sent", (unsigned long long)f->accepted);
     for (size_t i = 0; i < f->n_rows; i++)
         write_row(&f->rows[i], on_disk, out);
+    if (f->quarantined > 0)
+        weft_buf_printf(out, "; what only %llu file%s of the journals held is not known: *.corrupt", (unsigned long long)f->quarantined,
+                        f->quarantined == 1 ? "" : "s");
     return lossless;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* farewell.h: the last line of a run: what has become of all that was taken since its start, over reloads.
  *
- * It claims that nothing was lost only when no exporter dropped an item or had one refused for good. Main thread. */
+ * It claims that nothing was lost only when no exporter dropped an item or had one refused for good, and every file of the journals could be read. Main thread. */
 #ifndef WEFT_AGENT_FAREWELL_H
 #define WEFT_AGENT_FAREWELL_H
 
@@ -21,6 +21,7 @@ struct weft_farewell_row {
 
 struct weft_farewell {
     uint64_t accepted;
+    uint64_t quarantined;         /* segment files that nobody could understand at the start: what they held is not known */
     struct weft_farewell_row *rows;
     size_t n_rows;
 };

@@ -103,7 +103,7 @@ static void quarantine(struct recovery *r, uint64_t number)
     weft_segment_file_quarantine(&r->j->dir, number);
     r->bad[r->n_bad++] = number;
     r->found->quarantined_segments++;
-    weft_log(r->j->log, WEFT_LOG_WARN, r->j->name, "segment %016llx in %s cannot be understood: renamed to *.corrupt",
+    weft_log(r->j->log, WEFT_LOG_WARN, r->j->name, "segment %016llx in %s cannot be understood: renamed to *.corrupt; what only it held is not sent",
              (unsigned long long)number, r->j->dir.path);
 }
 

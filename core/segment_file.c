@@ -333,6 +333,14 @@ static bool read_page(int fd, uint8_t page[static WEFT_SEGMENT_HEAD])
     return true;
 }
 
+/* A first page of zeros is one that was never begun, unless there is something behind it. */
+static bool has_entries(int fd)
+{
+    uint8_t bytes[sizeof(struct weft_entry)];
+
+    return pread(fd, bytes, sizeof bytes, WEFT_SEGMENT_HEAD) == (ssize_t)sizeof bytes && !all_zero(bytes, sizeof bytes);
+}
+
 int weft_segment_file_find(struct weft_segment **ret_segment, struct weft_journal_dir *dir, uint64_t number,
                            enum weft_segment_found *ret_found, uint64_t *ret_boot, uint64_t *ret_id)
 {
@@ -353,6 +361,8 @@ int weft_segment_file_find(struct weft_segment **ret_segment, struct weft_journa
         memcpy(&h, page, sizeof h);
         memcpy(&seal, page + WEFT_SEGMENT_SEAL_AT, sizeof seal);
         found = judge(&h, page, dir->journal_id, number);
+        if (found == WEFT_SEGMENT_EMPTY && all_zero(page, sizeof page) && has_entries(fd))
+            found = WEFT_SEGMENT_CORRUPT;
     }
     *ret_found = found;
     if (found != WEFT_SEGMENT_OPEN) {

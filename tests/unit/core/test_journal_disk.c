@@ -440,9 +440,8 @@ static void an_empty_directory_is_removed_with_what_is_ours_and_no_more(void **s
 
 /* ---- damage ---- */
 
-static void a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted(void **state)
+static void put_aside_and_count(const void *damage, off_t at, size_t len)
 {
-    (void)state;
     struct weft_journal *j = open_at(home);
     struct weft_cursor *c = open_cursor(j, "es");
     char name[WEFT_SEGMENT_NAME];
@@ -451,7 +450,7 @@ static void a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted(vo
     weft_cursor_close(c);
     weft_journal_close(j);
     weft_segment_file_name(name, 3); /* the second: the first number goes to the tail of an empty directory */
-    overwrite(home, name, 8, "?", 1);
+    overwrite(home, name, at, damage, len);
 
     j = open_at(home);
     struct weft_journal_stats s = stats_of(j);
@@ -467,6 +466,16 @@ static void a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted(vo
     assert_int_equal(sums_of(c).waiting_items, 0);
     weft_cursor_close(c);
     weft_journal_close(j);
+}
+
+static void a_head_that_says_nothing_is_put_aside_and_what_it_held_is_counted(void **state)
+{
+    static const uint8_t zeros[WEFT_SEGMENT_HEAD];
+
+    (void)state;
+    put_aside_and_count("?", 8, 1);
+    journal_room_remove(home);
+    put_aside_and_count(zeros, 0, sizeof zeros); /* as in a file that was never begun, but for what is behind it */
 }
 
 static void garbled_places_mean_that_all_is_given_again(void **state)
@@ -626,7 +635,11 @@ static void a_directory_that_is_removed_is_made_again(void **state)
     assert_int_equal(access(home, F_OK), -1);
     weft_journal_keep(j);
     append_many(j, 100);
+    assert_int_equal(sums_of(c).waiting_items, 900);
+    assert_int_equal(sums_of(c).memory_items, 600); /* it would not outlive the process */
+    assert_int_equal(stats_of(j).unsaved_items, 600);
     assert_int_equal(settle_many(c, 1000), 300); /* what was open can still be read */
+    assert_int_equal(stats_of(j).unsaved_items, 0);
     append_many(j, 5);
     weft_cursor_close(c);
     weft_journal_close(j);
