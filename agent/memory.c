@@ -78,10 +78,23 @@ static bool is_even(void *ctx, const struct weft_account *a)
     return true;
 }
 
-void weft_memory_trim(const struct weft_memory *m)
+static uint64_t heap_excess(const struct weft_memory *m)
 {
-    if (m->ledger && weft_process_anonymous_bytes() > weft_ledger_used(m->ledger) + TRIM_FROM)
-        (void)malloc_trim(0);
+    uint64_t anonymous = weft_process_anonymous_bytes(), used = weft_ledger_used(m->ledger);
+
+    return anonymous > used ? anonymous - used : 0;
+}
+
+void weft_memory_trim(struct weft_memory *m)
+{
+    uint64_t excess = m->ledger ? heap_excess(m) : 0;
+
+    if (excess <= TRIM_FROM)
+        m->untrimmable = 0;
+    if (excess <= m->untrimmable + TRIM_FROM)
+        return;
+    (void)malloc_trim(0);
+    m->untrimmable = heap_excess(m);
 }
 
 void weft_memory_close(struct weft_memory *m)

@@ -30,6 +30,7 @@ struct weft_memory {
     struct weft_memory_plan plan;
     struct weft_ledger *ledger;
     struct weft_account *ingest, *export, *scratch;
+    uint64_t untrimmable;        /* what the last trim left of the difference between process and ledger */
     uint64_t spare;              /* what is left beside process, journals and letters; at least WEFT_MEMORY_LEAST */
     uint64_t exporter_part;      /* of it, for each exporter and its lane */
 };
@@ -42,7 +43,7 @@ void weft_memory_close(struct weft_memory *m); /* all that was taken has been gi
 
 /* Gives what the heap keeps between its blocks back to the system when that is much: after a storm of large bodies it can be as much as
  * they were. For once a second; costs a look at the process's figures unless there is something to give. */
-void weft_memory_trim(const struct weft_memory *m);
+void weft_memory_trim(struct weft_memory *m);
 
 /* A new account for one owner. NULL: no memory. */
 struct weft_account *weft_memory_journal(struct weft_memory *m, const char *id);

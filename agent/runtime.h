@@ -48,7 +48,7 @@ void weft_runtime_park(struct weft_runtime *rt, uint64_t deadline_mono_ms);
 void weft_runtime_free(struct weft_runtime *rt);
 
 /* Gives what the heap keeps and nobody holds back to the system, when that is much. For once a second. Main thread. */
-void weft_runtime_trim(const struct weft_runtime *rt);
+void weft_runtime_trim(struct weft_runtime *rt);
 
 /* Listeners bound, journals open, not stopping. Never a back end's state. Main thread. */
 bool weft_runtime_is_ready(const struct weft_runtime *rt);

@@ -126,7 +126,7 @@ void weft_runtime_count_memory(const struct weft_runtime *rt)
     }
 }
 
-void weft_runtime_trim(const struct weft_runtime *rt)
+void weft_runtime_trim(struct weft_runtime *rt)
 {
     weft_runtime_count_memory(rt);
     weft_memory_trim(&rt->memory);

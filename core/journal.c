@@ -123,11 +123,10 @@ static bool is_written(const struct weft_segment *s, size_t len)
 void weft_journal_copy(struct weft_reservation *res, struct weft_slice payload)
 {
     const struct weft_segment *s = res->segment;
-    size_t done = is_written(s, payload.len) ? weft_segment_write(s, res->payload, payload) : 0;
 
     assert(payload.len == res->len);
-    if (done < payload.len)
-        memcpy(res->payload + done, payload.data + done, payload.len - done);
+    if (payload.len > 0 && !(is_written(s, payload.len) && weft_segment_write(s, res->payload, payload)))
+        memcpy(res->payload, payload.data, payload.len); /* all of it: a page that comes to stand in would hide what was written to it */
     res->filled = payload.data;
 }
 

@@ -157,7 +157,7 @@ void weft_journal_reclaim(struct weft_journal *j)
 
     for (const struct weft_segment *s = j->head; passed(j, s) && s->number < end; s = s->next)
         bytes += s->size;
-    while (bytes > j->retain || (bytes > 0 && aged(j, j->head))) {
+    while (bytes > j->retain || (bytes > 0 && idle(j->head) && aged(j, j->head))) {
         size_t before = j->in_use;
         if (!retire_before(j, end))
             return;

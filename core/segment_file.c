@@ -96,19 +96,21 @@ void weft_segment_detach(struct weft_segment *s)
     s->verify = true; /* the bytes come from the disk next time */
 }
 
-size_t weft_segment_write(const struct weft_segment *s, const uint8_t *at, struct weft_slice bytes)
+bool weft_segment_write(const struct weft_segment *s, const uint8_t *at, struct weft_slice bytes)
 {
-    size_t done = 0;
+    const off_t from = at - s->base;
 
-    while (done < bytes.len) {
-        ssize_t n = pwrite(s->fd, bytes.data + done, bytes.len - done, (off_t)(at - s->base) + (off_t)done);
+    for (size_t done = 0; done < bytes.len;) {
+        ssize_t n = pwrite(s->fd, bytes.data + done, bytes.len - done, from + (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n == 0)
+            errno = EIO;
         if (n <= 0)
-            break;
+            return false;
         done += (size_t)n;
     }
-    return done;
+    return true;
 }
 
 static int file_acquire(struct weft_segment *s, size_t size)
@@ -217,8 +219,8 @@ static int file_begin(struct weft_segment *s)
     h.crc = head_crc(&h);
     memcpy(front, &h, sizeof h);
     (void)madvise(s->base, s->size, MADV_RANDOM);
-    if (weft_segment_write(s, s->base, (struct weft_slice){ front, sizeof front }) < sizeof front)
-        return errno ? -errno : UV_EIO;
+    if (!weft_segment_write(s, s->base, (struct weft_slice){ front, sizeof front }))
+        return -errno;
     seed(s);
     return rename_to(s, true, s->number);
 }

@@ -56,9 +56,8 @@ void weft_segment_seal(struct weft_segment *s);
 /* Gives the room behind its last entry back to the disk. Unmapped afterwards. */
 void weft_segment_cut(struct weft_segment *s);
 
-/* Writes bytes to where `at` (in its mapping) is in the file; the mapping shows them. How many went in: less than all when the disk
- * fails. For large pieces: a write brings pages in by the dozen, where stores take a fault for each. Any thread with a reservation. */
-size_t weft_segment_write(const struct weft_segment *s, const uint8_t *at, struct weft_slice bytes);
+/* Writes bytes to where `at` (in its mapping) is in the file; the mapping shows them. False, with errno: not all went in. For large pieces: a write brings pages in by the dozen, where stores take a fault for each. Any thread with a reservation. */
+bool weft_segment_write(const struct weft_segment *s, const uint8_t *at, struct weft_slice bytes);
 
 /* Maps it (0 when it is already) and unmaps it. */
 int weft_segment_attach(struct weft_segment *s);
