@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_pipeline.h: service::pipelines of a configuration; used by config.c only. */
+/* config_pipeline.h: service::pipelines of a configuration, and references to components; used while a configuration is loaded. */
 #ifndef WEFT_AGENT_CONFIG_PIPELINE_H
 #define WEFT_AGENT_CONFIG_PIPELINE_H
 

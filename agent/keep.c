@@ -2,6 +2,7 @@
 /* keep.c: see keep.h. The key `storage` is looked for in the configuration itself, so that a receiver only lists it. */
 #include "agent/keep.h"
 
+#include "agent/config_pipeline.h"
 #include "agent/directory.h"
 #include "agent/extension.h"
 
@@ -24,28 +25,29 @@ static const struct weft_config_component *extension_of(const struct weft_config
     return NULL;
 }
 
-static void check(struct weft_config *config, const struct weft_config_component *receiver, const struct weft_node *storage)
+bool weft_keep_refers(struct weft_config *config, const char *owner, const struct weft_node *storage)
 {
     const struct weft_config_component *extension = extension_of(config, storage);
 
     if (!extension)
-        weft_problem(&config->problems, storage, "receivers::%s: storage '%.60s' is not defined under extensions", receiver->id,
-                     storage->text);
-    else if (extension->type.extension != &weft_extension_file_storage)
-        weft_problem(&config->problems, storage, "receivers::%s: storage '%.60s' keeps nothing: it has to be a file_storage",
-                     receiver->id, storage->text);
+        (void)weft_config_refer(config, WEFT_KIND_EXTENSION, owner, storage);
+    else if (extension->type.name && extension->type.extension != &weft_extension_file_storage)
+        weft_problem(&config->problems, storage, "%s: '%.60s' keeps nothing: it has to be a file_storage", owner, storage->text);
     else if (!extension->used)
-        weft_problem(&config->problems, storage, "receivers::%s: storage '%.60s' is not among service::extensions", receiver->id,
-                     storage->text);
+        weft_problem(&config->problems, storage, "%s: '%.60s' is not among service::extensions; add it there", owner, storage->text);
+    return extension && extension->used && extension->type.extension == &weft_extension_file_storage;
 }
 
 void weft_keep_check(struct weft_config *config)
 {
+    char owner[200];
+
     for (size_t i = 0; i < config->n_components[WEFT_KIND_RECEIVER]; i++) {
         const struct weft_config_component *receiver = &config->components[WEFT_KIND_RECEIVER][i];
         const struct weft_node *storage = receiver->used ? storage_of(receiver) : NULL;
+        (void)snprintf(owner, sizeof owner, "receivers::%s::storage", receiver->id);
         if (storage)
-            check(config, receiver, storage);
+            (void)weft_keep_refers(config, owner, storage);
     }
 }
 

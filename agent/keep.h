@@ -15,6 +15,9 @@
  * known and the used ones are marked. */
 void weft_keep_check(struct weft_config *config);
 
+/* Does the scalar `storage` name a file_storage that the service starts? Tells when it does not; `owner` begins the message. */
+bool weft_keep_refers(struct weft_config *config, const char *owner, const struct weft_node *storage);
+
 /* The file_storage extension that `storage`, a scalar, names and the service starts; NULL: it does not, or it keeps nothing. */
 const struct weft_config_component *weft_keep_extension(const struct weft_config *config, const struct weft_node *storage);
 

@@ -4,6 +4,7 @@
 
 #include "agent/keep.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct weft_node *storage_of(const struct weft_config_component *exporter)
@@ -33,24 +34,30 @@ struct weft_service_queue weft_queue_storage_find(struct weft_config *c)
     return (struct weft_service_queue){ NULL, NULL };
 }
 
+static bool mode_is_given(const struct weft_config *c)
+{
+    return weft_node_get(weft_node_get(weft_node_get(c->root, "service"), "journal"), "mode") != NULL;
+}
+
 static void check(struct weft_config *c, const struct weft_config_component *exporter, const struct weft_node *storage)
 {
-    static const char lost[] = "what waits lives in memory and dies with the process; set service.journal.mode: disk";
     const struct weft_service *s = &c->service;
-    const char *directory = directory_of(c, storage);
+    char owner[200];
 
-    if (s->journal_mode == WEFT_SERVICE_MEMORY && directory)
-        weft_problem_at_key(&c->warnings, storage, "exporters::%s::sending_queue::storage is ignored: service.journal.mode is memory: %s",
-                            exporter->id, lost);
+    (void)snprintf(owner, sizeof owner, "exporters::%s::sending_queue::storage", exporter->id);
+    if (!weft_keep_refers(c, owner, storage))
+        return;
+    const char *directory = directory_of(c, storage);
+    if (s->journal_mode == WEFT_SERVICE_MEMORY && !mode_is_given(c))
+        weft_problem(&c->problems, storage, "%s: '%.60s' has no absolute directory that may be used; set its directory, or service.journal.mode",
+                     owner, storage->text);
     else if (s->journal_mode == WEFT_SERVICE_MEMORY)
         weft_problem_at_key(&c->warnings, storage,
-                            "exporters::%s::sending_queue::storage is ignored: '%.60s' is no file_storage among service::extensions with "
-                            "an absolute directory that may be used: %s",
-                            exporter->id, storage->text, lost);
+                            "%s is ignored: service.journal.mode is memory: what waits lives in memory and dies with the process; set "
+                            "service.journal.mode: disk", owner);
     else if (s->journal_asked_by && strcmp(s->journal_asked_by, exporter->id) != 0
              && (!directory || strcmp(directory, s->journal_directory) != 0))
-        weft_problem_at_key(&c->warnings, storage, "exporters::%s::sending_queue::storage is ignored: all journals are on disk in %s",
-                            exporter->id, s->journal_directory);
+        weft_problem_at_key(&c->warnings, storage, "%s is ignored: all journals are on disk in %s", owner, s->journal_directory);
 }
 
 void weft_queue_storage_check(struct weft_config *c)

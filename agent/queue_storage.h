@@ -12,7 +12,8 @@
  * ones are marked. */
 struct weft_service_queue weft_queue_storage_find(struct weft_config *config);
 
-/* Warns of each used exporter that does not get what it asked for. After the service is loaded. */
+/* Who asks for what outlives the process gets it, or hears why not: a storage that names nothing which can keep anything is a problem,
+ * one that service.journal overrules a warning. After the service is loaded. */
 void weft_queue_storage_check(struct weft_config *config);
 
 #endif

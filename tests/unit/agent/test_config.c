@@ -276,28 +276,39 @@ static void keys_that_mean_nothing_in_memory_are_a_warning(void **state)
 }
 
 /* Laid over the built-in default, whose journals are in memory. */
-static void a_queue_with_storage_puts_journals_on_disk_or_is_a_warning(void **state)
+static void a_queue_with_storage_puts_journals_on_disk_or_is_told_why_not(void **state)
 {
 #define QUEUE(storage) "exporters: {debug: {sending_queue: {storage: " storage "}}}\n"
 #define STORE "extensions: {file_storage: {directory: /var/q}, file_storage/rel: {directory: q}, health_check: }\n"
 #define STARTED "service: {extensions: [file_storage, file_storage/rel, health_check]}\n"
 #define LOST "what waits lives in memory and dies with the process; set service.journal.mode: disk"
-#define NONE "no file_storage among service::extensions with an absolute directory that may be used: " LOST
-    const struct { const char *in; int mode; const char *directory, *asked_by, *out; } cases[] = {
-        { QUEUE("file_storage") STORE STARTED, WEFT_SERVICE_DISK, "/var/q", "debug", "" },
-        { QUEUE("file_storage") STORE STARTED "service::journal::directory: /d\n", WEFT_SERVICE_DISK, "/d", "debug", "" },
+    const struct { const char *in; int mode; const char *directory, *asked_by, *out, *wrong; } cases[] = {
+        { QUEUE("file_storage") STORE STARTED, WEFT_SERVICE_DISK, "/var/q", "debug", "", "" },
+        { QUEUE("file_storage") STORE STARTED "service::journal::directory: /d\n", WEFT_SERVICE_DISK, "/d", "debug", "", "" },
         { QUEUE("file_storage") STORE STARTED "service::journal::max_size: 64MiB\n"
           "exporters::prometheus::sending_queue::storage: file_storage/rel\n", WEFT_SERVICE_DISK, "/var/q", "debug",
-          "t.yaml:5:1: exporters::prometheus::sending_queue::storage is ignored: all journals are on disk in /var/q" },
-        { QUEUE("file_storage") STORE STARTED "service::journal::mode: disk\n", WEFT_SERVICE_DISK, "/var/lib/weft", NULL, "" },
+          "t.yaml:5:1: exporters::prometheus::sending_queue::storage is ignored: all journals are on disk in /var/q", "" },
+        { QUEUE("file_storage") STORE STARTED "service::journal::mode: disk\n", WEFT_SERVICE_DISK, "/var/lib/weft", NULL, "", "" },
         { QUEUE("file_storage") STORE STARTED "service::journal::mode: memory\n", WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
-          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: service.journal.mode is memory: " LOST },
-        { QUEUE("file_storage/rel") STORE STARTED, WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
-          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: 'file_storage/rel' is " NONE },
-        { QUEUE("health_check") STORE STARTED, WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
-          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: 'health_check' is " NONE },
-        { QUEUE("file_storage"), WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
-          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: 'file_storage' is " NONE },
+          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: service.journal.mode is memory: " LOST, "" },
+        { QUEUE("file_storage/rel") STORE STARTED "service::journal::mode: memory\n", WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
+          "t.yaml:1:37: exporters::debug::sending_queue::storage is ignored: service.journal.mode is memory: " LOST, "" },
+        { QUEUE("file_storage/rel") STORE STARTED, WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL, "",
+          "t.yaml:1:46: exporters::debug::sending_queue::storage: 'file_storage/rel' has no absolute directory that may be used; set its "
+          "directory, or service.journal.mode" },
+        { QUEUE("file_storage/rle") STORE STARTED, WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL, "",
+          "t.yaml:1:46: exporters::debug::sending_queue::storage: extension 'file_storage/rle' is not defined; did you mean "
+          "'file_storage/rel'?" },
+        { QUEUE("file_storage/rle") STORE STARTED "service::journal::mode: disk\n", WEFT_SERVICE_DISK, "/var/lib/weft", NULL, "",
+          "t.yaml:1:46: exporters::debug::sending_queue::storage: extension 'file_storage/rle' is not defined; did you mean "
+          "'file_storage/rel'?" },
+        { QUEUE("health_check") STORE STARTED, WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL, "",
+          "t.yaml:1:46: exporters::debug::sending_queue::storage: 'health_check' keeps nothing: it has to be a file_storage" },
+        { QUEUE("file_storage") STORE "service: {extensions: [file_storage/rel, health_check]}\n", WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL,
+          "t.yaml:2:14: extensions::file_storage is defined but not used",
+          "t.yaml:1:46: exporters::debug::sending_queue::storage: 'file_storage' is not among service::extensions; add it there" },
+        { QUEUE("file_storage"), WEFT_SERVICE_MEMORY, "/var/lib/weft", NULL, "",
+          "t.yaml:1:46: exporters::debug::sending_queue::storage: extension 'file_storage' is not defined; add it under extensions" },
     };
     (void)state;
 
@@ -307,7 +318,7 @@ static void a_queue_with_storage_puts_journals_on_disk_or_is_a_warning(void **st
         const struct weft_service *s = &config->service;
         join(&config->problems, wrong, sizeof wrong);
         join(&config->warnings, told, sizeof told);
-        if (*wrong || strcmp(told, cases[i].out) != 0 || s->journal_mode != cases[i].mode
+        if (strcmp(wrong, cases[i].wrong) != 0 || strcmp(told, cases[i].out) != 0 || s->journal_mode != cases[i].mode
             || strcmp(s->journal_directory, cases[i].directory) != 0
             || strcmp(s->journal_asked_by ? s->journal_asked_by : "", cases[i].asked_by ? cases[i].asked_by : "") != 0)
             fail_msg("%s: %s; mode %d, %s, asked by %s; told %s", cases[i].in, wrong, s->journal_mode, s->journal_directory,
@@ -418,7 +429,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(sizes_of_the_journal_depend_on_its_mode_unless_they_are_set),
         cmocka_unit_test(an_exporters_keys_that_are_odd_together_are_a_warning),
         cmocka_unit_test(keys_that_mean_nothing_in_memory_are_a_warning),
-        cmocka_unit_test(a_queue_with_storage_puts_journals_on_disk_or_is_a_warning),
+        cmocka_unit_test(a_queue_with_storage_puts_journals_on_disk_or_is_told_why_not),
         cmocka_unit_test(a_configuration_of_the_Collector_is_taken_as_it_is),
         cmocka_unit_test(every_table_has_help_and_defaults_within_bounds),
     };
