@@ -286,8 +286,10 @@ static int list_directory(struct dlq *d)
     int code = 0;
 
     (void)snprintf(path, sizeof path, "%s/dead_letters", d->directory);
-    DIR *dir = opendir(path);
+    DIR *dir = d->exporter ? NULL : opendir(path);
     weft_buf_append_str(&d->answer, "{\"exporters\":[");
+    if (d->exporter)
+        code = put_exporter(d, d->exporter);
     while (dir && !code && (entry = readdir(dir)) != NULL)
         if (entry->d_name[0] != '.' && weft_directory_unescape(entry->d_name, id))
             code = put_exporter(d, id);
@@ -346,11 +348,45 @@ static int with_directory(struct dlq *d, int (*what)(struct dlq *d))
 }
 
 /* ---- the commands ---- */
+/* Leaves of a list what is said of the exporter that was asked for. */
+static void keep_one(struct dlq *d, const char *exporter)
+{
+    struct weft_json_list list;
+    struct weft_slice each;
+    struct weft_buf kept;
+    char id[256];
+
+    weft_buf_init(&kept, ANSWER_MAX);
+    weft_buf_append_str(&kept, "{\"exporters\":[");
+    weft_json_list_init(&list, weft_json_find(weft_buf_slice(&d->answer), "exporters"));
+    while (weft_json_list_next(&list, &each))
+        if (strcmp(weft_json_find_text(each, "exporter", id, sizeof id), exporter) == 0)
+            weft_buf_append(&kept, each.data, each.len);
+    weft_buf_append_str(&kept, "]}\n");
+    weft_buf_release(&d->answer);
+    d->answer = kept;
+}
+
+/* The agent knows its exporters: asked for the letters of one that it has not, it says so. */
+static int ask_list(struct dlq *d)
+{
+    const char *exporter = d->exporter;
+    int code = exporter ? ask(d, "GET", "") : 0;
+
+    d->exporter = NULL;
+    if (!code)
+        code = ask(d, "GET", "");
+    if (!code && exporter)
+        keep_one(d, exporter);
+    return code;
+}
+
 static int list(struct dlq *d)
 {
-    d->exporter = NULL;
-    int code = d->directory ? with_directory(d, list_directory) : ask(d, "GET", "");
-
+    if (d->reason || d->older_than)
+        return weft_cli_usage(d->self, "list counts all letters of an exporter; %s is for show, replay and purge",
+                              d->reason ? "--reason" : "--older-than");
+    int code = d->directory ? with_directory(d, list_directory) : ask_list(d);
     if (code)
         return code;
     if (d->json)
@@ -453,9 +489,9 @@ int weft_command_dlq(const struct weft_command *self, int argc, char **argv)
     struct dlq d = { .self = self, .remote = { "dlq", WEFT_ADMIN_ENDPOINT } };
     struct weft_words words;
     const struct weft_flag flags[] = {
-        { "--exporter", WEFT_FLAG_TEXT, &d.exporter, "ID", "the exporter whose back end refused the items" },
-        { "--reason", WEFT_FLAG_TEXT, &d.reason, "WORD", "only letters with this reason, as list shows it" },
-        { "--older-than", WEFT_FLAG_TEXT, &d.older_than, "DURATION", "only letters that were refused this long ago or earlier: 24h" },
+        { "--exporter", WEFT_FLAG_TEXT, &d.exporter, "ID", "the exporter whose back end refused the items; list shows all without it" },
+        { "--reason", WEFT_FLAG_TEXT, &d.reason, "WORD", "show, replay, purge: only letters with this reason, as list shows it" },
+        { "--older-than", WEFT_FLAG_TEXT, &d.older_than, "DURATION", "show, replay, purge: only letters that were refused this long ago or earlier: 24h" },
         { "--limit", WEFT_FLAG_TEXT, &d.limit, "N", "show: at most this many letters (default 20)" },
         { "--after", WEFT_FLAG_TEXT, &d.after, "N", "show: go on behind letter #N" },
         { "--json", WEFT_FLAG_SWITCH, &d.json, NULL, "list, show: what the agent answers, as JSON" },
