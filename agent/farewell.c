@@ -57,6 +57,7 @@ void weft_farewell_note(struct weft_farewell *f, const char *id, const struct we
             add_dropped(row, lane->reasons[i].word, lane->reasons[i].items);
     }
     row->waiting = lane->waiting_items; /* what waited at the end of one waits at the beginning of the next */
+    row->lasting = lane->lasting_items;
     row->letters = letters ? letters->items : 0;
     row->evicted = letters ? letters->evicted_items : 0;
 }
@@ -70,6 +71,7 @@ void weft_farewell_note_removed(struct weft_farewell *f, const char *id, enum we
     uint64_t more = items - row->removed[signal];
     row->removed[signal] = items;
     row->waiting -= more < row->waiting ? more : row->waiting;
+    row->lasting = row->lasting < row->waiting ? row->lasting : row->waiting;
     add_dropped(row, "removed_exporter", more);
 }
 
@@ -127,9 +129,9 @@ void weft_farewell_add(struct weft_farewell *f, const struct weft_runtime *rt)
 
 /* ---- the words ---- */
 
-static bool lost_something(const struct weft_farewell_row *row, bool on_disk)
+static bool lost_something(const struct weft_farewell_row *row)
 {
-    return row->refused > 0 || row->dropped[0].items > 0 || row->evicted > 0 || (row->waiting > 0 && !on_disk);
+    return row->refused > 0 || row->dropped[0].items > 0 || row->evicted > 0 || row->waiting > row->lasting;
 }
 
 static void write_refused(const struct weft_farewell_row *row, bool on_disk, struct weft_buf *out)
@@ -152,18 +154,22 @@ static void write_row(const struct weft_farewell_row *row, bool on_disk, struct 
     for (size_t i = 0; i < WEFT_FAREWELL_REASONS && row->dropped[i].items > 0; i++)
         weft_buf_printf(out, ", %llu dropped (%s)", (unsigned long long)row->dropped[i].items, row->dropped[i].word);
     write_refused(row, on_disk, out);
-    if (row->waiting > 0)
-        weft_buf_printf(out, on_disk ? ", %llu wait in the journal" : ", %llu waited in memory, and are gone", (unsigned long long)row->waiting);
+    if (row->lasting > 0)
+        weft_buf_printf(out, ", %llu wait%s in the journal", (unsigned long long)row->lasting, row->lasting == 1 ? "s" : "");
+    if (row->waiting > row->lasting)
+        weft_buf_printf(out, ", %llu waited in memory, and are gone", (unsigned long long)(row->waiting - row->lasting));
 }
 
 bool weft_farewell_write(const struct weft_farewell *f, bool on_disk, struct weft_buf *out)
 {
-    bool lossless = f->quarantined == 0;
+    bool lossless = f->quarantined == 0, waits = false;
 
-    for (size_t i = 0; i < f->n_rows; i++)
-        lossless = lossless && !lost_something(&f->rows[i], on_disk);
+    for (size_t i = 0; i < f->n_rows; i++) {
+        lossless = lossless && !lost_something(&f->rows[i]);
+        waits = waits || f->rows[i].waiting > 0;
+    }
     weft_buf_printf(out, "stopped%s; since the start %llu items accepted",
-                    !lossless ? "" : on_disk ? "; nothing was lost" : "; everything was sent", (unsigned long long)f->accepted);
+                    !lossless ? "" : on_disk || waits ? "; nothing was lost" : "; everything was sent", (unsigned long long)f->accepted);
     for (size_t i = 0; i < f->n_rows; i++)
         write_row(&f->rows[i], on_disk, out);
     if (f->quarantined > 0)

@@ -14,6 +14,7 @@ enum { WEFT_FAREWELL_REASONS = 8 };
 struct weft_farewell_row {
     char *id;                     /* the exporter's */
     uint64_t sent, refused, waiting;
+    uint64_t lasting;             /* of `waiting`: in journals on disk, whatever the mode is by now */
     uint64_t removed[WEFT_SIGNALS]; /* of `dropped`: let go after it was taken out of the configuration */
     uint64_t letters, evicted;    /* items kept as dead letters, and those that made room for others */
     struct { char word[WEFT_LANE_REASON_LEN]; uint64_t items; } dropped[WEFT_FAREWELL_REASONS]; /* the last one takes the rest */
@@ -38,7 +39,7 @@ void weft_farewell_note_removed(struct weft_farewell *f, const char *id, enum we
 /* Adds a runtime that has stopped, and what its shelf has let go meanwhile. */
 void weft_farewell_add(struct weft_farewell *f, const struct weft_runtime *rt);
 
-/* Writes the line. True: nothing was lost. */
+/* Writes the line; `on_disk`: dead letters are. True: nothing was lost. */
 bool weft_farewell_write(const struct weft_farewell *f, bool on_disk, struct weft_buf *out);
 
 #endif

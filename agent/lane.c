@@ -668,12 +668,13 @@ static void count_left(struct weft_lane *lane, struct weft_lane_reader *reader)
 
     weft_cursor_stats(reader->cursor, &c);
     uint64_t items = c.waiting_items - atomic_load_explicit(&reader->counted_items, memory_order_relaxed);
-    uint64_t goes = !lasts ? items : parks ? 0 : c.memory_items < items ? c.memory_items : items;
+    uint64_t in_memory = !reader->source.lasting || c.memory_items > items ? items : c.memory_items, goes = parks ? 0 : in_memory;
     reader->skipped_items = c.skipped_items;
     reader->lost_items = c.lost_items;
     atomic_store_explicit(&reader->counted_items, 0, memory_order_relaxed);
     if (goes)
         weft_lane_lose(lane, WEFT_LANE_DROPPED, reader->source.signal, "shutdown", goes);
+    lane->kept_lasting_items += items - in_memory;
     if (!lasts)
         add_left(&lane->left, c.waiting_records, items, c.waiting_bytes);
     else

@@ -147,6 +147,7 @@ struct weft_lane_stats {
     size_t n_endpoints;                /* at least 1 */
     struct weft_lane_endpoint_stats endpoints[WEFT_LANE_ENDPOINTS];
     uint64_t waiting_records, waiting_items, waiting_bytes; /* over all its journals: read or not, not settled */
+    uint64_t lasting_items;            /* of waiting_items: they outlive the process, in journals on disk */
     uint64_t capacity_bytes;           /* max_size of those journals */
     uint64_t busy_ms;                  /* how long the loop's current turn has been running; 0: it waits */
     uint64_t oldest_ms;                /* how long the oldest item that has been read and not settled has been here; 0: none */

@@ -167,7 +167,10 @@ static struct weft_cursor_stats add_reader(struct weft_lane *lane, const struct 
     uint64_t counted = atomic_load_explicit(&reader->counted_items, memory_order_acquire);
     s->waiting_records += c.waiting_records;
     s->waiting_bytes += c.waiting_bytes;
-    s->waiting_items += c.waiting_items > counted ? c.waiting_items - counted : 0;
+    uint64_t items = c.waiting_items > counted ? c.waiting_items - counted : 0;
+    s->waiting_items += items;
+    if (reader->source.lasting && items > c.memory_items)
+        s->lasting_items += items - c.memory_items;
     s->capacity_bytes += reader->capacity_bytes;
     return c;
 }
@@ -199,6 +202,7 @@ void weft_lane_stats(struct weft_lane *lane, struct weft_lane_stats *ret_stats)
         add_oldest(&lane->readers[i], ret_stats, weft_clock_wall_ns());
     ret_stats->waiting_records += lane->kept.records; /* of cursors that are closed */
     ret_stats->waiting_items += lane->kept.items;
+    ret_stats->lasting_items += lane->kept_lasting_items;
     ret_stats->waiting_bytes += lane->kept.bytes;
     copy_error(lane, ret_stats);
     copy_counters(lane, ret_stats);

@@ -141,6 +141,7 @@ struct weft_lane {
     atomic_bool thread_ended;
     int join_result;
     struct weft_lane_left left, kept;
+    uint64_t kept_lasting_items; /* of kept.items: in journals on disk */
     _Atomic uint64_t drain_until_ms; /* 0: not draining */
     atomic_bool parking;        /* send nothing new; set before drain_until_ms */
     bool lasting;               /* every journal lasts */

@@ -99,6 +99,14 @@ static uint64_t dropped(struct weft_lane *lane)
     return n;
 }
 
+static uint64_t lasting(struct weft_lane *lane)
+{
+    struct weft_lane_stats s;
+
+    weft_lane_stats(lane, &s);
+    return s.lasting_items;
+}
+
 static void how_a_lane_ends(void **state)
 {
     const struct {
@@ -132,7 +140,8 @@ static void how_a_lane_ends(void **state)
         int err = weft_lane_join(lane, &left);
         struct weft_lane_left kept = weft_lane_kept(lane);
         if (err != (cases[i].lost ? WEFT_ERR_TIMEOUT : 0) || f.delivered != cases[i].sent || kept.items != cases[i].kept
-            || left.items != cases[i].lost || dropped(lane) != cases[i].lost)
+            || left.items != cases[i].lost || dropped(lane) != cases[i].lost
+            || lasting(lane) != (cases[i].lasting ? cases[i].kept : 0))
             fail_msg("%s: %d, sent %d, kept %d, lost %d, counted %d", cases[i].what, err, (int)f.delivered, (int)kept.items,
                      (int)left.items, (int)dropped(lane));
         if (weft_clock_mono_ms() - began > LONG_MS / 2)
