@@ -120,8 +120,8 @@ static size_t find_sources(const struct weft_runtime *rt, size_t index, struct w
     for (const struct weft_shelf_entry *e = weft_shelf_first(rt->shelf); e; e = e->next) {
         if (!wants_orphan(e, rt->exporters[index].component->id))
             continue;
-        weft_log(&rt->log, WEFT_LOG_INFO, e->id, "the configuration has no such pipeline; sending what waits in its journal to '%s'",
-                 rt->exporters[index].component->id);
+        weft_log(&rt->log, WEFT_LOG_INFO, e->id, "%s; sending what waits in %s to '%s'", weft_shelf_why_orphan(e),
+                 !e->replaced ? "its journal" : e->path ? e->path : "memory", rt->exporters[index].component->id);
         sources[n++] = source_of(e);
     }
     return n;

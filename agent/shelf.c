@@ -404,12 +404,27 @@ static void scan(struct weft_shelf *s)
         (void)closedir(dir);
 }
 
+static bool has_pipeline(const struct weft_shelf *s, const char *id)
+{
+    for (const struct entry *e = s->first; e; e = next_of(e))
+        if (e->shown.claimed && strcmp(e->shown.id, id) == 0)
+            return true;
+    return false;
+}
+
+const char *weft_shelf_why_orphan(const struct weft_shelf_entry *e)
+{
+    return e->replaced ? "the pipeline has another journal now" : "the configuration has no such pipeline";
+}
+
 void weft_shelf_finish(struct weft_shelf *s)
 {
     if (s->service->journal_mode == WEFT_SERVICE_DISK)
         scan(s);
-    for (struct entry *e = s->first; e; e = next_of(e))
+    for (struct entry *e = s->first; e; e = next_of(e)) {
         e->shown.orphan = !e->shown.claimed;
+        e->shown.replaced = e->shown.orphan && has_pipeline(s, e->shown.id);
+    }
 }
 
 /* ---- places that nobody has come for ---- */
@@ -442,14 +457,23 @@ static void tell_one(const struct weft_shelf *s, const struct entry *e, const st
         return;
     if (keeps_for_ever(e))
         weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
-                 "the configuration has no such pipeline, and no exporter '%s': %llu records with %llu items wait for it in %s; they stay "
-                 "there until an exporter of that id is back, or the directory is removed",
-                 p->name, (unsigned long long)p->waiting_records, (unsigned long long)p->waiting_items, e->shown.path);
+                 "%s, and no exporter '%s': %llu records with %llu items wait for it in %s; they stay there until an exporter of that id is "
+                 "back, or the directory is removed",
+                 weft_shelf_why_orphan(&e->shown), p->name, (unsigned long long)p->waiting_records, (unsigned long long)p->waiting_items, e->shown.path);
     else
         weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
                  "%llu items wait for exporter '%s', which the pipeline does not name any more; they are kept for %s "
                  "(service.journal.removed_exporter_grace)",
                  (unsigned long long)p->waiting_items, p->name, weft_format_msec((double)s->service->removed_exporter_grace, grace));
+}
+
+/* Whose places are in use is known. */
+static bool has_readers(const struct entry *e)
+{
+    struct weft_journal_stats j;
+
+    weft_journal_stats(e->shown.journal, &j);
+    return j.n_cursors > 0;
 }
 
 void weft_shelf_tell_absent(struct weft_shelf *s)
@@ -461,9 +485,9 @@ void weft_shelf_tell_absent(struct weft_shelf *s)
             continue;
         for (size_t i = 0; i < e->parked.n; i++)
             tell_one(s, e, &e->parked.places[i]);
-        if (e->parked.n == 0 && keeps_for_ever(e) && !is_settled(e))
-            weft_log(&s->log, WEFT_LOG_WARN, e->shown.id,
-                     "the configuration has no such pipeline, and where its exporters stood is not known: its journal stays in %s", e->shown.path);
+        if (e->parked.n == 0 && keeps_for_ever(e) && !has_readers(e) && !is_settled(e))
+            weft_log(&s->log, WEFT_LOG_WARN, e->shown.id, "%s, and where the exporters of the journal in %s stood is not known: it stays there",
+                     weft_shelf_why_orphan(&e->shown), e->shown.path);
     }
 }
 
@@ -546,8 +570,8 @@ static void close_orphan(struct weft_shelf *s, struct entry *e)
     char *path = e->shown.path ? strdup(e->shown.path) : NULL;
 
     unlink_entry(s, e);
-    weft_log(&s->log, WEFT_LOG_INFO, e->shown.id, "nothing of this pipeline, which the configuration has no more, waits any longer%s%s",
-             path ? "; removing " : "", path ? path : "");
+    weft_log(&s->log, WEFT_LOG_INFO, e->shown.id, "%s, and nothing waits any longer in %s%s%s", weft_shelf_why_orphan(&e->shown),
+             e->shown.replaced ? "the one before" : "its journal", path ? "; removing " : "", path ? path : "");
     free_entry(e);
     int err = path ? weft_journal_remove(path) : 0;
     if (err)

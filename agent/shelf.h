@@ -39,6 +39,7 @@ struct weft_shelf_entry {
     const char *path;            /* its directory; NULL: in memory */
     bool claimed;                /* a pipeline of the configuration appends to it */
     bool orphan;                 /* none does; lanes may read it */
+    bool replaced;               /* of an orphan: its pipeline is there, with another journal: the mode or the directory has changed */
     double opened_ms;            /* how long opening took */
     const struct weft_shelf_entry *next;
 };
@@ -71,6 +72,9 @@ struct weft_buf *weft_shelf_keep(struct weft_shelf *s, const char *id);
 
 /* Finds the orphans. Those that cannot be opened are left alone, with a log line. */
 void weft_shelf_finish(struct weft_shelf *s);
+
+/* Why nobody appends to an orphan, in the words that begin a log line. */
+const char *weft_shelf_why_orphan(const struct weft_shelf_entry *e);
 
 /* All entries, linked by `next`; NULL: none. */
 const struct weft_shelf_entry *weft_shelf_first(const struct weft_shelf *s);

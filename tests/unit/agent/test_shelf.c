@@ -468,6 +468,39 @@ static void one_shelf_at_a_time_has_a_directory(void **state)
     remove_disk(&d);
 }
 
+/* What a reload from disk to memory, or back, says of the journal before: once with its reader there, once without. */
+static void a_pipeline_whose_journal_was_replaced_is_not_said_to_be_missing(void **state)
+{
+    struct disk d = on_disk();
+    struct weft_service memory = in_memory(4 * MIB);
+    FILE *file = tmpfile();
+    char said[4096] = "";
+    (void)state;
+
+    assert_non_null(file);
+    d.service.journal_directory = d.root;
+    struct weft_log log = { .fd = fileno(file), .level = WEFT_LOG_INFO };
+    struct weft_shelf *s = NULL;
+    assert_int_equal(weft_shelf_new(&s, &log), 0);
+    const struct weft_shelf_entry *disk = round_of(s, &d.service, "logs");
+    park(disk, "es");
+    append(disk, 3, 100);
+    (void)round_of(s, &memory, "logs");
+    assert_true(disk->orphan && disk->replaced);
+    struct weft_cursor *c = open_cursor(disk, "es");
+    weft_shelf_tell_absent(s);
+    assert_int_equal(pread(log.fd, said, sizeof said - 1, 0), 0); /* its place is in use: there is nothing to tell */
+    weft_cursor_close(c);
+    weft_shelf_tell_absent(s);
+    assert_true(pread(log.fd, said, sizeof said - 1, 0) > 0);
+    assert_non_null(strstr(said, "the pipeline has another journal now, and no exporter 'es': 3 records with 6 items wait for it in"));
+    (void)round_of(s, &memory, "logs/b");
+    assert_true(disk->orphan && !disk->replaced);
+    weft_shelf_free(s);
+    assert_int_equal(fclose(file), 0);
+    remove_disk(&d);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +517,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_orphan_whose_places_are_lost_is_kept),
         cmocka_unit_test(an_orphan_that_cannot_be_opened_stops_nobody_and_a_pipeline_is_refused),
         cmocka_unit_test(one_shelf_at_a_time_has_a_directory),
+        cmocka_unit_test(a_pipeline_whose_journal_was_replaced_is_not_said_to_be_missing),
     };
 
     if (argc > 1)
