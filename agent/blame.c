@@ -3,6 +3,7 @@
 #include "agent/blame.h"
 
 #include "core/err.h"
+#include "core/log.h"
 
 #include <stdio.h>
 
@@ -13,11 +14,12 @@ static void blame_reader(struct weft_journal *j, const char *pipeline, int perce
     if (!weft_journal_slowest(j, &s) || s.waiting_items == 0)
         (void)snprintf(words, size, "the journal of pipeline %s is %d %% full", pipeline, percent);
     else if (s.parked)
-        (void)snprintf(words, size, "the journal of pipeline %s is %d %% full: %llu items wait for exporter %s, which the "
-                       "configuration does not name any more", pipeline, percent, (unsigned long long)s.waiting_items, s.name);
+        (void)snprintf(words, size, "the journal of pipeline %s is %d %% full: %llu %s for exporter %s, which the "
+                       "configuration does not name any more", pipeline, percent, (unsigned long long)s.waiting_items,
+                       weft_log_words(s.waiting_items, "item waits", "items wait"), s.name);
     else
-        (void)snprintf(words, size, "the journal of pipeline %s is %d %% full: exporter %s has %llu items (%.1f MiB) to go", pipeline,
-                       percent, s.name, (unsigned long long)s.waiting_items, (double)s.waiting_bytes / (1 << 20));
+        (void)snprintf(words, size, "the journal of pipeline %s is %d %% full: exporter %s has %llu %s (%.1f MiB) to go", pipeline,
+                       percent, s.name, (unsigned long long)s.waiting_items, weft_log_words(s.waiting_items, "item", "items"), (double)s.waiting_bytes / (1 << 20));
 }
 
 void weft_blame(struct weft_journal *j, const char *pipeline, char *words, size_t size)

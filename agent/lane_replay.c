@@ -99,9 +99,11 @@ static uint64_t count_of(const struct weft_lane_replay *r, enum weft_replay_outc
 
 static void tell_end(const struct weft_lane *lane, const struct weft_lane_replay *r, enum weft_replay_state state)
 {
-    weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "replay of %s %s: %llu items sent, %llu refused, %llu given up",
-             r->setup.letters ? "dead letters" : "records", weft_replay_state_name(state),
-             (unsigned long long)count_of(r, WEFT_REPLAY_SENT), (unsigned long long)count_of(r, WEFT_REPLAY_REJECTED),
+    uint64_t sent = count_of(r, WEFT_REPLAY_SENT);
+
+    weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "replay of %s %s: %llu %s sent, %llu refused, %llu given up",
+             r->setup.letters ? "dead letters" : "records", weft_replay_state_name(state), (unsigned long long)sent,
+             weft_log_words(sent, "item", "items"), (unsigned long long)count_of(r, WEFT_REPLAY_REJECTED),
              (unsigned long long)count_of(r, WEFT_REPLAY_DROPPED));
 }
 

@@ -25,7 +25,7 @@ void weft_lane_why(char *to, size_t size, const char *reason, const char *detail
 }
 
 /* Items that wait for the lane, what it holds itself included. */
-static unsigned long long waiting(const struct weft_lane *lane)
+static unsigned long long count_waiting(const struct weft_lane *lane)
 {
     uint64_t n = 0;
 
@@ -40,6 +40,15 @@ static unsigned long long waiting(const struct weft_lane *lane)
     return n;
 }
 
+/* "2 items wait" */
+static const char *waiting(const struct weft_lane *lane, char room[48])
+{
+    unsigned long long n = count_waiting(lane);
+
+    (void)snprintf(room, 48, "%llu %s", n, weft_log_words(n, "item waits", "items wait"));
+    return room;
+}
+
 static double seconds_since(const struct weft_lane *lane, uint64_t ms)
 {
     return ms ? (double)(uv_now(&lane->loop) - ms) / 1000 : 0;
@@ -50,11 +59,12 @@ static double seconds_since(const struct weft_lane *lane, uint64_t ms)
 static void say_failures(struct weft_lane *lane)
 {
     unsigned n = lane->words.failures.dropped;
+    char wait[48];
 
     lane->words.failures.dropped = 0;
     if (n > 0) /* the error is this thread's to write */
-        weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id, "%u more exports failed, the last one: %s; %llu items wait", n,
-                 lane->error, waiting(lane));
+        weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id, "%u more %s failed, the last one: %s; %s", n,
+                 weft_log_words(n, "export", "exports"), lane->error, waiting(lane, wait));
 }
 
 static void write_refused(struct weft_lane *lane)
@@ -115,7 +125,7 @@ void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch 
     struct weft_lane_endpoint *e = &lane->endpoints[b->base.endpoint];
     uint64_t items = b->base.n_items - b->counted;
     bool sent = strcmp(reason, WEFT_REASON_MEMORY) != 0;
-    char why[WEFT_LANE_ERROR_LEN], at[200];
+    char why[WEFT_LANE_ERROR_LEN], at[200], wait[48];
     unsigned more = 0;
 
     if (!e->failing_since_ms)
@@ -128,8 +138,8 @@ void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch 
     say_failures(lane);
     e->told = true;
     weft_lane_why(why, sizeof why, reason, detail);
-    weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id, "export of %llu %s%s failed: %s; %s; %llu items wait",
-             (unsigned long long)items, weft_signal_items(b->base.signal, items), sent ? weft_lane_at(e, "to", at) : "", why, next, waiting(lane));
+    weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id, "export of %llu %s%s failed: %s; %s; %s", (unsigned long long)items,
+             weft_signal_items(b->base.signal, items), sent ? weft_lane_at(e, "to", at) : "", why, next, waiting(lane, wait));
 }
 
 void weft_lane_note_refused(struct weft_lane *lane, const struct weft_lane_batch *b, uint64_t items, const char *reason,
@@ -164,14 +174,15 @@ void weft_lane_say_refused(struct weft_lane *lane)
 
 void weft_lane_say_recovered(struct weft_lane *lane, struct weft_lane_endpoint *e, bool breaker)
 {
-    char at[200], more[64] = "";
+    char at[200], wait[48], more[64] = "";
+    unsigned n = lane->words.failures.dropped;
 
-    if (lane->words.failures.dropped > 0)
-        (void)snprintf(more, sizeof more, " (%u failures not shown)", lane->words.failures.dropped);
+    if (n > 0)
+        (void)snprintf(more, sizeof more, " (%u %s not shown)", n, weft_log_words(n, "failure", "failures"));
     lane->words.failures.dropped = 0;
-    weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "%ssending again%s after %.1f s%s; %llu items wait",
+    weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "%ssending again%s after %.1f s%s; %s",
              breaker ? "circuit closed; " : "", weft_lane_at(e, "to", at), seconds_since(lane, e->failing_since_ms), more,
-             waiting(lane));
+             waiting(lane, wait));
     e->told = false;
     e->failing_since_ms = 0;
 }
@@ -179,10 +190,10 @@ void weft_lane_say_recovered(struct weft_lane *lane, struct weft_lane_endpoint *
 void weft_lane_say_open(struct weft_lane *lane, struct weft_lane_endpoint *e)
 {
     uint64_t left = weft_retry_left_ms(&e->retry, uv_now(&lane->loop), weft_lane_is_failing(lane));
-    char at[200];
+    char at[200], wait[48];
 
     e->told = true;
     weft_log(lane->exporter->log, WEFT_LOG_WARN, lane->id,
-             "circuit open%s after %u failures in a row; one request will probe the back end in %.1f s; %llu items wait",
-             weft_lane_at(e, "at", at), e->retry.failures, (double)left / 1000, waiting(lane));
+             "circuit open%s after %u %s; one request will probe the back end in %.1f s; %s", weft_lane_at(e, "at", at), e->retry.failures,
+             weft_log_words(e->retry.failures, "failure", "failures in a row"), (double)left / 1000, waiting(lane, wait));
 }

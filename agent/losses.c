@@ -115,8 +115,8 @@ void weft_losses_note_evicted(struct weft_losses *l, const struct weft_log *log,
     uint64_t more = row ? due(row, items, now_ms, last) : 0;
 
     if (more > 0)
-        weft_log(log, WEFT_LOG_WARN, id, "%llu items evicted from the dead letters, and lost: newer ones needed the room "
-                 "(service.journal.dead_letters.max_size)", (unsigned long long)more);
+        weft_log(log, WEFT_LOG_WARN, id, "%llu %s evicted from the dead letters, and lost: newer ones needed the room "
+                 "(service.journal.dead_letters.max_size)", (unsigned long long)more, weft_log_words(more, "item", "items"));
 }
 
 static void look_at_exporter(struct weft_losses *l, const struct weft_runtime *rt, size_t i, uint64_t now_ms, bool last)

@@ -32,7 +32,7 @@ const struct weft_option weft_service_options[] = {
               .help = "when a journal on disk is flushed to the device: none leaves it to the system, interval does so behind the "
                       "acknowledgements, always before each (many share one flush)"),
     WEFT_MSEC("journal.sync_interval", S, journal_sync_interval, .fallback = "500ms", .min = 10, .max = 60000,
-              .help = "with sync interval: what a power cut may cost"),
+              .help = "with sync interval: what a power cut may cost; of dead letters with sync always, too"),
     WEFT_MSEC("journal.max_delay", S, journal_max_delay, .fallback = "500ms", .min = 0, .max = 5000,
               .help = "from 80 % fill on the yes to requests of INFO logs and spans that did not fail is held back, up to this at 90 %, "
                       "from where they are refused; keep it far below the timeouts of clients; 0: never"),
@@ -195,6 +195,15 @@ static void check_directory(const struct weft_node *section, struct weft_problem
         weft_problem(problems, at ? at : section, "service::journal::directory: longer than %d bytes", DIRECTORY_MAX);
 }
 
+/* What to do when the journal is full is looked for here; each exporter says it for itself. */
+static void point_at_exporters(const struct weft_node *section, struct weft_problems *problems)
+{
+    const struct weft_node *at = journal_key(section, "on_full", NULL);
+
+    if (at)
+        weft_problem_at_key(problems, at, "service::journal::on_full is a key of exporters: set exporters::ID::on_full");
+}
+
 /* Keys that only a journal on disk has. */
 static void warn_unused(const struct weft_node *section, struct weft_problems *warnings, const struct weft_service *s)
 {
@@ -244,6 +253,7 @@ int weft_service_load(const struct weft_node *section, const struct weft_service
     size_t before = problems->n;
 
     (void)weft_options_load_sets(&set, 1, "service", section, arena, problems);
+    point_at_exporters(section, problems);
     weft_options_warn(&set, 1, "service", section, warnings);
     choose_mode(section, queue, arena, &s);
     choose_sizes(section, &s);

@@ -48,4 +48,10 @@ bool weft_log_gate_open(struct weft_log_gate *g, uint64_t now_ms, unsigned *ret_
 enum { WEFT_LOG_MORE_MAX = 64 };
 const char *weft_log_more(unsigned dropped, char out[WEFT_LOG_MORE_MAX]);
 
+/* The words that go with that number: ("item waits", "items wait"). */
+static inline const char *weft_log_words(uint64_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
 #endif

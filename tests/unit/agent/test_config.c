@@ -146,6 +146,10 @@ static void a_mistake_is_told_at_its_place_with_what_was_probably_meant(void **s
           "t.yaml:1:51: service::journal::retention::size (2GiB) is more than service::journal::max_size (1GiB)" },
         { "service: {journal: {sync_interval: 1ms}}",
           "t.yaml:1:36: service::journal::sync_interval: '1ms' is less than the least allowed, 10ms" },
+        { "service: {journal: {on_full: skip}}",
+          "t.yaml:1:21: service::journal: unknown key 'on_full'; known here: mode, directory, max_size, sync, sync_interval, max_delay, "
+          "retention, on_disk_error, removed_exporter_grace or dead_letters\n"
+          "t.yaml:1:21: service::journal::on_full is a key of exporters: set exporters::ID::on_full" },
         { "service: {journal: {max_size: 64MiB}}",
           "t.yaml:1:31: service::journal::max_size (64MiB) must be less than service::memory_limit (64MiB): a journal in memory "
           "counts into the limit" },

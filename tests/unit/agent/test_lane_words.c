@@ -138,6 +138,7 @@ static void a_failure_names_the_endpoint_and_what_waits_and_its_end_is_told(void
         { "s", 1, 0, { NULL } },
         { "fs", 1, 0, { "export of 3 log records to http://a failed: timeout: no answer; retry 1 in 0.? s; 6 items wait\"",
                         "sending again to http://a after 0.? s; 6 items wait\"" } },
+        { "ffffs", 1, 0, { "export *retry 1 *", "export *retry 2 *", "export *retry 3 *", "* (1 failure not shown); 6 items wait\"" } },
         { "fs", 2, 0, { "export of 3 log records to http://a failed: timeout: no answer; trying http://b instead; 3 items wait\"" } },
         { "ffs", 1, 2, { "export of 3 *", "circuit open at http://a after 2 failures in a row; one request will probe the back end in *; 6 items wait\"",
                          "export of 3 *", "circuit closed; sending again to http://a after 0.? s; 6 items wait\"" } },
@@ -151,6 +152,17 @@ static void a_failure_names_the_endpoint_and_what_waits_and_its_end_is_told(void
         rig_open(&r, cases[i].plan, cases[i].n_endpoints, cases[i].n_endpoints == 1 ? 2 : 1, cases[i].threshold);
         expect(&r, cases[i].want);
     }
+}
+
+static void one_item_waits(void **state)
+{
+    static const char *const want[] = { "export of 1 log record to *; retry 1 in 0.? s; 1 item waits\"", "sending again *; 1 item waits\"", NULL };
+    struct rig r;
+    (void)state;
+
+    rig_open(&r, "fs", 1, 0, 0);
+    append(&r, 1);
+    expect(&r, want);
 }
 
 static void refusals_are_one_line_for_a_while_and_the_rest_comes_when_the_lane_ends_at_the_latest(void **state)
@@ -175,6 +187,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_names_the_endpoint_and_what_waits_and_its_end_is_told),
+        cmocka_unit_test(one_item_waits),
         cmocka_unit_test(refusals_are_one_line_for_a_while_and_the_rest_comes_when_the_lane_ends_at_the_latest),
     };
 
