@@ -33,3 +33,9 @@ void weft_blame(struct weft_journal *j, const char *pipeline, char *words, size_
     else
         blame_reader(j, pipeline, (int)(weft_journal_fill(j) * 100), words, size);
 }
+
+void weft_blame_size(const struct weft_journal *j, const char *pipeline, char *words, size_t size)
+{
+    (void)snprintf(words, size, "larger than half of the journal of pipeline %s (%.1f MiB): raise service.journal.max_size", pipeline,
+                   (double)weft_journal_max_payload(j) / (1 << 20));
+}

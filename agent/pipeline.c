@@ -21,6 +21,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -52,6 +53,8 @@ struct branch {
     uint64_t marks[WEFT_SINK_MARKS];
 };
 
+enum bound { BOUND_PROCESSORS, BOUND_EXPORTERS, BOUND_JOURNAL };
+
 /* Written by one loop only; a cache line of its own. */
 struct sink {
     struct weft_sink base;
@@ -59,6 +62,8 @@ struct sink {
     struct weft_arena *scratch;
     struct branch *branches;
     size_t suspect;     /* the branch that was full last */
+    enum bound bound;   /* what the last record was too large for, if it was, and whose */
+    const struct weft_pipeline *bound_of;
     struct weft_confirm *confirm; /* NULL: yes never waits for the disk */
     uint64_t *sequences; /* scratch of await: one a branch */
     struct weft_delay delay;
@@ -259,10 +264,13 @@ static int can_leave(const struct branch *b)
     return 0;
 }
 
-static int process(struct branch *b, const struct weft_record *record, struct weft_arena *scratch)
+static int process(struct sink *s, struct branch *b, const struct weft_record *record)
 {
     struct weft_pipeline *p = b->pipeline;
+    struct weft_arena *scratch = s->scratch;
 
+    s->bound = BOUND_PROCESSORS;
+    s->bound_of = p;
     b->record = *record;
     b->kept = record->n_items > 0;
     memset(b->taken, 0, p->n_processors * sizeof *b->taken);
@@ -277,6 +285,7 @@ static int process(struct branch *b, const struct weft_record *record, struct we
         uint32_t after = b->kept ? b->record.n_items : 0;
         b->taken[i] = before > after ? before - after : 0;
     }
+    s->bound = BOUND_EXPORTERS;
     return b->kept ? can_leave(b) : 0;
 }
 
@@ -328,6 +337,8 @@ static int reserve_all(struct sink *s)
         if (!err)
             continue;
         s->suspect = k;
+        s->bound = BOUND_JOURNAL;
+        s->bound_of = s->branches[k].pipeline;
         while (i-- > 0)
             abandon(&s->branches[(first + i) % n]);
         return err;
@@ -428,7 +439,7 @@ static int run(struct sink *s, struct weft_record *record)
             leave_out(b);
             continue;
         }
-        err = process(b, record, s->scratch);
+        err = process(s, b, record);
         if (err)
             return refused(s, record, err);
         keep_place_at_least(b);
@@ -454,12 +465,28 @@ static int commit(struct weft_sink *base, struct weft_record *record)
     return err;
 }
 
+static void explain_size(const struct sink *s, char *words, size_t size)
+{
+    const struct weft_pipeline *p = s->bound_of;
+
+    if (s->bound == BOUND_JOURNAL)
+        weft_blame_size(p->journal, p->id, words, size);
+    else if (s->bound == BOUND_EXPORTERS)
+        (void)snprintf(words, size, "more than an exporter of pipeline %s can send in one request", p->id);
+    else
+        (void)snprintf(words, size, "%s", weft_err_text(WEFT_ERR_TOO_LARGE));
+}
+
 /* The journal that was full, or the fullest of those that fill up. */
 static void explain(struct weft_sink *base, int err, char *words, size_t size)
 {
     const struct sink *s = (const struct sink *)base;
     size_t blamed = s->suspect;
 
+    if (err == WEFT_ERR_TOO_LARGE) {
+        explain_size(s, words, size);
+        return;
+    }
     for (size_t i = 0; err == WEFT_ERR_SHED && i < s->intake->n_branches; i++)
         if (weft_journal_fill(s->branches[i].pipeline->journal) > weft_journal_fill(s->branches[blamed].pipeline->journal))
             blamed = i;
@@ -643,11 +670,14 @@ static struct sink *sink_new(struct weft_intake *in, struct weft_pipeline *const
     memset(s, 0, size);
     s->base = (struct weft_sink){ .commit = commit, .refuse = refuse, .explain = explain, .n_journals = in->n_branches, .on_disk = true,
                                   .position = position, .forget_source = forget_source, .mark = mark, .passed = passed };
+    s->base.most_bytes = UINT64_MAX;
     s->intake = in;
     s->branches = calloc(in->n_branches, sizeof *s->branches);
     for (size_t i = 0; s->branches && i < in->n_branches; i++) {
         s->branches[i].pipeline = pipelines[i];
         s->base.on_disk = s->base.on_disk && weft_journal_mode(pipelines[i]->journal) == WEFT_JOURNAL_DISK;
+        uint64_t most = weft_journal_max_payload(pipelines[i]->journal);
+        s->base.most_bytes = most < s->base.most_bytes ? most : s->base.most_bytes;
         s->branches[i].taken = calloc(pipelines[i]->n_processors + 1, sizeof(uint64_t));
         if (!s->branches[i].taken) {
             sink_free(s);

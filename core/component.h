@@ -75,9 +75,10 @@ struct weft_sink {
     bool (*forget)(struct weft_sink *sink, struct weft_commit *commit);
     /* Counts what never got as far as commit. `items` may be 0 when it is not known how many. */
     void (*refuse)(struct weft_sink *sink, enum weft_refusal reason, uint64_t items);
-    /* After a commit that ended with WEFT_ERR_FULL or WEFT_ERR_SHED: which journal it is, and because of whom; for the log. NULL: there
-     * is no more to say. */
+    /* After a commit that ended with WEFT_ERR_FULL or WEFT_ERR_SHED: which journal it is, and because of whom; for the log. After
+     * WEFT_ERR_TOO_LARGE: for what; for the client, too. NULL: there is no more to say. */
     void (*explain)(struct weft_sink *sink, int err, char *words, size_t size);
+    uint64_t most_bytes;    /* the largest payload that all its journals took when it was made */
     uint32_t retry_after_s; /* set by a commit that ends with WEFT_ERR_SHED */
     uint32_t delay_ms;      /* set by a commit that ends with 0: a journal fills up, and its yes is held back so long. Who has no
                                client (files) reads on that much later. 0: at once */

@@ -149,6 +149,25 @@ static void stop(struct weft_receiver *self)
     weft_otlp_waiters_release(r);
 }
 
+/* Who sends large requests learns of the smaller of two limits before one is refused. */
+static void tell_largest(const struct weft_otlp *r)
+{
+    uint64_t grpc = r->want_grpc ? (uint64_t)r->grpc_options.max_recv_msg_size_mib << 20 : 0, http = weft_otlp_http_largest(r);
+    uint64_t taken = grpc > http ? grpc : http, least = taken;
+    enum weft_signal signal = WEFT_TRACES;
+
+    for (int i = 0; i < WEFT_SIGNALS; i++)
+        if (r->base.sinks[i] && r->base.sinks[i]->most_bytes && r->base.sinks[i]->most_bytes < least) {
+            signal = (enum weft_signal)i;
+            least = r->base.sinks[i]->most_bytes;
+        }
+    if (least < taken)
+        weft_log(r->base.log, WEFT_LOG_INFO, r->base.id,
+                 "requests of %s with more than %.1f MiB when unpacked are refused: half of a journal is the most that one may take, and "
+                 "bodies up to %.1f MiB are let in; service.journal.max_size sets it",
+                 weft_signal_name(signal), (double)least / (1 << 20), (double)taken / (1 << 20));
+}
+
 static int start(struct weft_receiver *self)
 {
     struct weft_otlp *r = (struct weft_otlp *)self;
@@ -166,6 +185,8 @@ static int start(struct weft_receiver *self)
         weft_log(r->base.log, WEFT_LOG_INFO, r->base.id, "taking OTLP over %s%s%s%s%s", r->want_grpc ? "gRPC on " : "",
                  r->want_grpc ? r->grpc_options.endpoint : "", r->want_grpc && r->want_http ? ", HTTP on " : "",
                  r->want_http && !r->want_grpc ? "HTTP on " : "", r->want_http ? r->http_options.endpoint : "");
+    if (!err && r->base.loop_index == 0)
+        tell_largest(r);
     return err;
 }
 

@@ -76,6 +76,9 @@ void weft_otlp_http_stop(struct weft_otlp *r);
 int weft_otlp_grpc_port(const struct weft_otlp *r);
 int weft_otlp_http_port(const struct weft_otlp *r);
 
+/* The largest body that is taken; 0 without HTTP. */
+uint64_t weft_otlp_http_largest(const struct weft_otlp *r);
+
 /* Bytes that one transport may hold in bodies at once: its part of the instance's memory_limit, which is
  * never less than one body of the largest size. 0: no limit. */
 static inline uint64_t weft_otlp_body_budget(const struct weft_otlp *r, uint64_t max_body)

@@ -241,10 +241,15 @@ void weft_otlp_abandon(struct weft_otlp_waiter *w)
 static void fill_refused(struct weft_otlp *r, enum weft_signal signal, int err, const char *words,
                          struct weft_otlp_verdict *v)
 {
+    struct weft_sink *sink = r->base.sinks[signal];
+
     fill(v, outcome_of(err));
     if (err == WEFT_ERR_SHED)
-        v->retry_after_s = r->base.sinks[signal]->retry_after_s;
-    (void)snprintf(v->message, sizeof v->message, "%s", words);
+        v->retry_after_s = sink->retry_after_s;
+    if (err == WEFT_ERR_TOO_LARGE && sink->explain)
+        sink->explain(sink, err, v->message, sizeof v->message);
+    else
+        (void)snprintf(v->message, sizeof v->message, "%s", words);
     tell(r, signal, err, v);
 }
 

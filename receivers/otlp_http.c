@@ -408,6 +408,11 @@ int weft_otlp_http_start(struct weft_otlp *r)
     return 0;
 }
 
+uint64_t weft_otlp_http_largest(const struct weft_otlp *r)
+{
+    return r->http ? r->http->max_body : 0;
+}
+
 int weft_otlp_http_port(const struct weft_otlp *r)
 {
     return r->http ? weft_http_server_port(r->http->server) : UV_ENOTCONN;

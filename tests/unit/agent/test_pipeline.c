@@ -266,6 +266,10 @@ static void what_can_never_fit_is_too_large(void **state)
     struct weft_sink *sink = weft_intake_sink(in, 0, &scratch);
     assert_int_equal(commit_bytes(sink, MIB), WEFT_ERR_TOO_LARGE);
     assert_int_equal(stats_of(in).refused_items[WEFT_REFUSAL_TOO_LARGE], 1);
+    char words[256];
+    sink->explain(sink, WEFT_ERR_TOO_LARGE, words, sizeof words);
+    assert_string_equal(words, "larger than half of the journal of pipeline logs/a (0.5 MiB): raise service.journal.max_size");
+    assert_true(sink->most_bytes > MIB / 4 && sink->most_bytes < MIB / 2);
     weft_intake_close(in);
     weft_pipeline_close(p);
     weft_arena_release(&scratch);
@@ -297,6 +301,10 @@ static void what_exporters_could_never_send_is_too_large(void **state)
         if (sink->commit(sink, &record) != cases[i].result ||
             stats_of(in).refused_items[WEFT_REFUSAL_TOO_LARGE] != (cases[i].result ? cases[i].n_items : 0))
             fail_msg("%s", cases[i].what);
+        char words[256] = "";
+        sink->explain(sink, WEFT_ERR_TOO_LARGE, words, sizeof words);
+        if (cases[i].result && !strstr(words, "more than an exporter of pipeline "))
+            fail_msg("%s: %s", cases[i].what, words);
         weft_buf_release(&payload);
         weft_intake_close(in);
         weft_pipeline_close(p);

@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 struct rig {
@@ -307,6 +310,74 @@ static void what_the_sink_says_the_client_hears(void **state)
         assert_int_equal(rig.sinks[WEFT_TRACES].refused[reason], 0); /* the sink counted: not again */
     weft_buf_release(&file);
     rig_close(&rig);
+}
+
+static void explain(struct weft_sink *sink, int err, char *words, size_t size)
+{
+    (void)sink;
+    (void)snprintf(words, size, "%s", err == WEFT_ERR_TOO_LARGE ? "larger than half of it" : "for the log");
+}
+
+static void the_client_hears_for_what_its_request_is_too_large(void **state)
+{
+    const struct { int err; const char *words; bool told; } cases[] = {
+        { WEFT_ERR_TOO_LARGE, "larger than half of it", true },
+        { WEFT_ERR_FULL, "for the log", false },
+    };
+    struct rig rig;
+    struct weft_buf file;
+    (void)state;
+
+    rig_open(&rig);
+    weft_buf_init(&file, 1 << 20);
+    struct weft_slice body = sample("otlp-proto/traces-frontend.pb", &file);
+    rig.sinks[WEFT_TRACES].base.explain = explain;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rig.sinks[WEFT_TRACES].answer = cases[i].err;
+        struct peer_answer a = request(&rig, "POST", "/v1/traces", PROTOBUF, body);
+        if ((memmem(a.body, a.body_len, cases[i].words, strlen(cases[i].words)) != NULL) != cases[i].told)
+            fail_msg("%s", cases[i].words);
+    }
+    weft_buf_release(&file);
+    rig_close(&rig);
+}
+
+/* What the receiver logs when it starts. */
+static void started(struct rig *rig, char *text, size_t size)
+{
+    struct weft_log log = { .fd = memfd_create("log", 0), .level = WEFT_LOG_INFO };
+
+    rig->otlp.base.log = &log;
+    assert_int_equal(weft_receiver_otlp.start(&rig->otlp.base), 0);
+    peer_open(&rig->peer, &rig->loop, weft_otlp_http_port(&rig->otlp));
+    ssize_t len = pread(log.fd, text, size - 1, 0);
+    assert_true(len > 0);
+    text[len] = 0;
+    rig->otlp.base.log = NULL;
+    close(log.fd);
+}
+
+static void a_journal_that_takes_less_than_a_body_is_told_at_the_start(void **state)
+{
+    const struct { uint64_t logs, metrics; const char *words; } cases[] = {
+        { 0, 0, NULL },
+        { 2 << 20, 1 << 20, NULL },
+        { 512 << 10, 256 << 10, "requests of metrics with more than 0.2 MiB when unpacked are refused" },
+        { 512 << 10, 0, "requests of logs with more than 0.5 MiB when unpacked are refused" },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        char text[4096];
+        rig_prepare(&rig);
+        rig.sinks[WEFT_LOGS].base.most_bytes = cases[i].logs;
+        rig.sinks[WEFT_METRICS].base.most_bytes = cases[i].metrics;
+        started(&rig, text, sizeof text);
+        if (cases[i].words ? !strstr(text, cases[i].words) : strstr(text, "are refused") != NULL)
+            fail_msg("%s", text);
+        rig_close(&rig);
+    }
 }
 
 /* Sends one request without waiting for its answer. */
@@ -611,6 +682,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_refusal_has_a_status_body_in_the_requests_format),
         cmocka_unit_test(what_is_malformed_is_told_where),
         cmocka_unit_test(what_the_sink_says_the_client_hears),
+        cmocka_unit_test(the_client_hears_for_what_its_request_is_too_large),
+        cmocka_unit_test(a_journal_that_takes_less_than_a_body_is_told_at_the_start),
         cmocka_unit_test(yes_waits_until_the_sink_says_durable),
         cmocka_unit_test(a_yes_that_was_only_held_back_is_said_when_the_request_has_no_more_time),
         cmocka_unit_test(an_empty_request_succeeds_and_commits_nothing),
