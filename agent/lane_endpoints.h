@@ -30,6 +30,7 @@ struct weft_lane_endpoint {
     double spread_us;
     uint64_t failing_since_ms;      /* on the loop's clock; 0: it went well last time */
     bool told;                      /* the log says that it fails */
+    bool known_out;                 /* and that its circuit is open */
     unsigned probes;                /* in a row, without success */
 
     /* figures: the lane's thread writes, anybody reads; `error` under the lane's error_lock */

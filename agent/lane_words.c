@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { INTERVAL_MS = 10000, FAILURES = 3 };
+enum { INTERVAL_MS = 10000, OUTAGE_INTERVAL_MS = 60000, FAILURES = 3 };
 
 /* ---- parts of lines ---- */
 
@@ -94,12 +94,15 @@ static void on_timer(uv_timer_t *timer)
     say_what_was_held_back(timer->data);
 }
 
-static void hold_back(struct weft_lane *lane)
+/* For `ms` at most. */
+static void hold_back(struct weft_lane *lane, uint64_t ms)
 {
+    uv_timer_t *timer = &lane->words.timer;
+
     if (lane->closing)
         say_what_was_held_back(lane);
-    else if (!uv_is_active((uv_handle_t *)&lane->words.timer))
-        (void)uv_timer_start(&lane->words.timer, on_timer, INTERVAL_MS, 0);
+    else if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > ms)
+        (void)uv_timer_start(timer, on_timer, ms, 0);
 }
 
 void weft_lane_words_open(struct weft_lane *lane)
@@ -119,6 +122,15 @@ void weft_lane_words_close(struct weft_lane *lane)
 
 /* ---- the lines ---- */
 
+/* After a failure: notes whether the endpoint's circuit is open. True: that was known; a probe that fails is no news. */
+static bool note_outage(struct weft_lane_endpoint *e)
+{
+    bool known = e->known_out;
+
+    e->known_out = e->retry.breaker != WEFT_BREAKER_CLOSED;
+    return known;
+}
+
 void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch *b, const char *reason, const char *detail,
                            const char *next)
 {
@@ -130,8 +142,13 @@ void weft_lane_log_failure(struct weft_lane *lane, const struct weft_lane_batch 
 
     if (!e->failing_since_ms)
         e->failing_since_ms = uv_now(&lane->loop);
+    if (sent && note_outage(e)) {
+        lane->words.failures.dropped++;
+        hold_back(lane, OUTAGE_INTERVAL_MS);
+        return;
+    }
     if (!weft_log_gate_open(&lane->words.failures, uv_now(&lane->loop), &more)) {
-        hold_back(lane);
+        hold_back(lane, INTERVAL_MS);
         return;
     }
     lane->words.failures.dropped = more;
@@ -169,7 +186,7 @@ void weft_lane_say_refused(struct weft_lane *lane)
     if (weft_log_gate_open(&lane->words.refusals, uv_now(&lane->loop), &more))
         write_refused(lane);
     else
-        hold_back(lane);
+        hold_back(lane, INTERVAL_MS);
 }
 
 void weft_lane_say_recovered(struct weft_lane *lane, struct weft_lane_endpoint *e, bool breaker)
@@ -183,7 +200,7 @@ void weft_lane_say_recovered(struct weft_lane *lane, struct weft_lane_endpoint *
     weft_log(lane->exporter->log, WEFT_LOG_INFO, lane->id, "%ssending again%s after %.1f s%s; %s",
              breaker ? "circuit closed; " : "", weft_lane_at(e, "to", at), seconds_since(lane, e->failing_since_ms), more,
              waiting(lane, wait));
-    e->told = false;
+    e->told = e->known_out = false;
     e->failing_since_ms = 0;
 }
 

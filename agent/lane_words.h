@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lane_words.h: what a lane logs: what failed, at which endpoint, why, what happens next and how much waits.
  *
- *   (1) A back end can trigger no more than a few lines in ten seconds.
- *   (2) What was not written is told all the same: with the line that says that it is over, or when the ten seconds have passed, or
- *       when the lane ends.
+ *   (1) A back end can trigger no more than a few lines in ten seconds, and one a minute while its circuit is open.
+ *   (2) What was not written is told all the same: with the line that says that it is over, or when that time has passed, or when
+ *       the lane ends.
  *
  * The lane's thread; included by the lane's files only. */
 #ifndef WEFT_AGENT_LANE_WORDS_H

@@ -142,6 +142,8 @@ static void a_failure_names_the_endpoint_and_what_waits_and_its_end_is_told(void
         { "fs", 2, 0, { "export of 3 log records to http://a failed: timeout: no answer; trying http://b instead; 3 items wait\"" } },
         { "ffs", 1, 2, { "export of 3 *", "circuit open at http://a after 2 failures in a row; one request will probe the back end in *; 6 items wait\"",
                          "export of 3 *", "circuit closed; sending again to http://a after 0.? s; 6 items wait\"" } },
+        { "fffffs", 1, 2, { "export of 3 *", "circuit open at http://a after 2 failures *", "export of 3 *",
+                            "circuit closed; sending again to http://a after 0.? s (3 failures not shown); 6 items wait\"" } },
         { "fffffs", 1, 0, { "export *retry 1 *", "export *retry 2 *", "export *retry 3 *",
                             "sending again to http://a after 0.? s (2 failures not shown); 6 items wait\"" } },
     };
