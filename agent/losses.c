@@ -72,7 +72,8 @@ static void note(struct weft_losses *l, const struct weft_log *log, const char *
                  reason->word);
 }
 
-/* The receiver has written a line for the first request of a series; how many items it was in ten seconds is told here. */
+/* The receiver has written a line for the first request of a series; how many items it was in ten seconds is told here. A request
+ * that nobody could read counts as one, whatever it held. */
 static void note_refused(struct weft_losses *l, const struct weft_log *log, const struct weft_losses_row *key, uint64_t items,
                          uint64_t now_ms, bool last)
 {
@@ -84,9 +85,13 @@ static void note_refused(struct weft_losses *l, const struct weft_log *log, cons
         row->told_ms = now_ms ? now_ms : 1;
     uint64_t more = due(row, items, now_ms, last);
     row->series = more == 0;
-    if (more > 0)
-        weft_log(log, WEFT_LOG_WARN, key->id, "%llu %s refused (%s)", (unsigned long long)more, weft_signal_items(key->signal, more),
-                 key->word);
+    if (more == 0)
+        return;
+    bool unread = strcmp(key->word, weft_refusal_name(WEFT_REFUSAL_UNSUPPORTED)) == 0
+                  || strcmp(key->word, weft_refusal_name(WEFT_REFUSAL_TIMEOUT)) == 0;
+    const char *what = unread ? weft_log_words(more, "request", "requests") : weft_signal_items(key->signal, more);
+    weft_log(log, WEFT_LOG_WARN, key->id, "%llu %s%s%s refused (%s)", (unsigned long long)more, what, unread ? " of " : "",
+             unread ? weft_signal_name(key->signal) : "", key->word);
 }
 
 void weft_losses_note_refused(struct weft_losses *l, const struct weft_log *log, const char *id, enum weft_signal signal,

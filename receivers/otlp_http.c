@@ -102,6 +102,26 @@ static void answer(struct weft_otlp_http *h, const struct weft_http_request *q, 
 }
 
 /* ---- headers ---- */
+
+/* How much of a header's value can be shown to anybody: plain ASCII, not too long. */
+static int showable(const char *value)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+-._, ";
+    size_t len = strspn(value, plain);
+
+    return len < 80 ? (int)len : 80;
+}
+
+static void refuse_type(struct weft_otlp *r, enum weft_signal signal, const char *type, struct weft_otlp_verdict *v)
+{
+    static const char wanted[] = "send Content-Type: application/x-protobuf or application/json";
+
+    if (type && showable(type) > 0)
+        weft_otlp_refuse(r, signal, WEFT_ERR_UNSUPPORTED, v, "'%.*s' is not supported; %s", showable(type), type, wanted);
+    else
+        weft_otlp_refuse(r, signal, WEFT_ERR_UNSUPPORTED, v, "the request names no media type; %s", wanted);
+}
+
 static unsigned on_headers(void *ctx, const struct weft_http_request *q, struct weft_http_response *response)
 {
     struct weft_otlp_http *h = ctx;
@@ -122,11 +142,12 @@ static unsigned on_headers(void *ctx, const struct weft_http_request *q, struct 
         v.http_status = 405;
         weft_http_add_header(response, "Allow", "POST");
     } else if (!format_of(q, &format)) {
-        weft_otlp_refuse(r, signal, WEFT_ERR_UNSUPPORTED, &v,
-                         "unsupported media type; supported: application/x-protobuf, application/json");
+        refuse_type(r, signal, weft_http_header(q, "Content-Type"), &v);
         weft_http_add_header(response, "Accept", "application/x-protobuf, application/json");
     } else if (packing_of(q) == PACKING_UNKNOWN) {
-        weft_otlp_refuse(r, signal, WEFT_ERR_UNSUPPORTED, &v, "unsupported content encoding; supported: gzip, identity");
+        const char *coding = weft_http_header(q, "Content-Encoding");
+        weft_otlp_refuse(r, signal, WEFT_ERR_UNSUPPORTED, &v, "Content-Encoding '%.*s' is not supported; send gzip or identity",
+                         showable(coding), coding);
         weft_http_add_header(response, "Accept-Encoding", "gzip, identity");
     } else if (r->draining) {
         weft_otlp_refuse(r, signal, WEFT_ERR_DRAINING, &v, NULL);

@@ -119,6 +119,23 @@ static void what_a_receiver_refuses_is_added_up_over_ten_seconds(void **state)
     close(log.fd);
 }
 
+static void requests_that_nobody_read_are_told_as_requests(void **state)
+{
+    (void)state;
+    struct weft_losses l = { 0 };
+    struct weft_log log = { .fd = memfd_create("log", 0), .level = WEFT_LOG_INFO };
+    struct weft_intake_stats s = { .refused_items = { [WEFT_REFUSAL_UNSUPPORTED] = 1, [WEFT_REFUSAL_MALFORMED] = 2 } };
+    off_t at = 0;
+
+    weft_losses_note_refused(&l, &log, "otlp", WEFT_LOGS, &s, 1000, true);
+    s.refused_items[WEFT_REFUSAL_UNSUPPORTED] = 4;
+    weft_losses_note_refused(&l, &log, "otlp", WEFT_LOGS, &s, 1000, true);
+    assert_string_equal(lines_of(&log, &at), "2 log records refused (malformed); 1 request of logs refused (unsupported); "
+                                             "3 requests of logs refused (unsupported); ");
+    weft_losses_clear(&l);
+    close(log.fd);
+}
+
 static void letters_that_made_room_are_told_in_the_same_way(void **state)
 {
     const struct { uint64_t now_ms, evicted; bool last; unsigned told; } steps[] = {
@@ -145,6 +162,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_first_loss_is_told_at_once_and_the_rest_every_ten_seconds),
         cmocka_unit_test(each_reason_and_signal_has_its_line_and_what_is_told_elsewhere_has_none),
         cmocka_unit_test(what_a_receiver_refuses_is_added_up_over_ten_seconds),
+        cmocka_unit_test(requests_that_nobody_read_are_told_as_requests),
         cmocka_unit_test(letters_that_made_room_are_told_in_the_same_way),
     };
 

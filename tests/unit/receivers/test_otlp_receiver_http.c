@@ -256,6 +256,27 @@ static void every_refusal_has_a_status_body_in_the_requests_format(void **state)
     rig_close(&rig);
 }
 
+static void what_came_instead_is_told(void **state)
+{
+    const struct { const char *headers, *words; } cases[] = {
+        { "", "the request names no media type; send Content-Type: application/x-protobuf or application/json" },
+        { "Content-Type: application/x-www-form-urlencoded\r\n",
+          "'application/x-www-form-urlencoded' is not supported; send Content-Type: application/x-protobuf or application/json" },
+        { "Content-Type: text/\xc3; charset=x\r\n", "'text/' is not supported; send " },
+        { PROTOBUF "Content-Encoding: br\r\n", "Content-Encoding 'br' is not supported; send gzip or identity" },
+    };
+    struct rig rig;
+    (void)state;
+
+    rig_open(&rig);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct peer_answer a = request(&rig, "POST", "/v1/traces", cases[i].headers, weft_slice_str("x"));
+        if (a.status != 415 || !memmem(a.body, a.body_len, cases[i].words, strlen(cases[i].words)))
+            fail_msg("%s: %d, %s", cases[i].words, a.status, a.body);
+    }
+    rig_close(&rig);
+}
+
 static void what_is_malformed_is_told_where(void **state)
 {
     static uint8_t second_span_bad[] = { 0x0a, 13, 0x12, 11, 0x12, 2, 0x2a, 0, 0x12, 5, 0x2a, 9, 'a', 'b', 'c' };
@@ -680,6 +701,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(gzip_bodies_are_unpacked),
         cmocka_unit_test(recorded_connections_of_the_js_sdk_are_answered_request_by_request),
         cmocka_unit_test(every_refusal_has_a_status_body_in_the_requests_format),
+        cmocka_unit_test(what_came_instead_is_told),
         cmocka_unit_test(what_is_malformed_is_told_where),
         cmocka_unit_test(what_the_sink_says_the_client_hears),
         cmocka_unit_test(the_client_hears_for_what_its_request_is_too_large),
